@@ -1,0 +1,121 @@
+"""Turns of the event loop: everything is read, then handled, then written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from wsframe.server.turns import MAX_READS, Turns
+
+
+class Loop:
+    """An event loop whose turns a test makes."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.soon: list[Callable[[], None]] = []
+        self.turns = Turns(self.soon.append)
+
+    def turn(self) -> None:
+        soon = self.soon[:]
+        self.soon.clear()
+        for function in soon:
+            function()
+
+
+class Link:
+    """Answers what it takes."""
+
+    def __init__(self, loop: Loop, name: str) -> None:
+        self.loop = loop
+        self.name = name
+        self.raising: BaseException | None = None
+
+    def take(self, data: bytes) -> None:
+        self.loop.log.append(f"{self.name} takes {data.decode()}")
+        if self.raising is not None:
+            raise self.raising
+        self.loop.turns.flush(self)
+
+    def flush(self) -> None:
+        self.loop.log.append(f"{self.name} writes")
+        if self.raising is not None:
+            raise self.raising
+
+    def failed(self, error: Exception) -> None:
+        self.loop.log.append(f"{self.name} failed: {error}")
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def test_everybody_is_handled_before_anybody_writes(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    loop.turns.received(a, b"1")
+    loop.turns.received(b, b"2")
+    loop.turns.received(a, b"3")
+    assert not loop.log
+    assert len(loop.soon) == 1
+    loop.turn()
+    assert loop.log == ["a takes 1", "b takes 2", "a takes 3", "a writes", "b writes", "a writes"]
+
+
+def test_nobody_waits_for_more_reads_than_the_limit(loop: Loop) -> None:
+    a = Link(loop, "a")
+    for _ in range(MAX_READS):
+        loop.turns.received(a, b"x")
+    assert loop.log == ["a takes x"] * MAX_READS + ["a writes"] * MAX_READS
+    loop.log.clear()
+    loop.turn()  # it finds nothing to do
+    assert not loop.log
+    loop.turns.received(a, b"y")
+    loop.turn()
+    assert loop.log == ["a takes y", "a writes"]
+
+
+def test_what_is_not_the_answer_to_a_read_is_written_in_the_next_turn(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    loop.turns.flush_soon(a)
+    loop.turns.flush_soon(b)
+    assert len(loop.soon) == 1
+    loop.turn()
+    assert loop.log == ["a writes", "b writes"]
+
+
+def test_outside_of_handling_an_answer_is_written_at_once(loop: Loop) -> None:
+    loop.turns.flush(Link(loop, "a"))
+    assert loop.log == ["a writes"]
+    assert not loop.soon
+
+
+def test_what_handling_brings_to_others_is_written_behind_it(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    a.take = lambda data: loop.turns.flush_soon(b)  # type: ignore[method-assign]  # publishes
+    loop.turns.received(a, b"1")
+    loop.turn()
+    assert loop.log == ["b writes"]
+    assert not loop.soon
+
+
+def test_one_that_cannot_be_written_does_not_cost_the_others_their_frames(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    a.raising = ValueError("broken")
+    loop.turns.flush_soon(a)
+    loop.turns.flush_soon(b)
+    loop.turn()
+    assert loop.log == ["a writes", "a failed: broken", "b writes"]
+
+
+def test_whatever_ends_the_program_the_answers_so_far_are_written(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    b.raising = KeyboardInterrupt()
+    loop.turns.received(a, b"1")
+    loop.turns.received(b, b"2")
+    with pytest.raises(KeyboardInterrupt):
+        loop.turn()
+    assert loop.log == ["a takes 1", "b takes 2", "a writes"]
+    loop.turns.flush(a)  # and nothing is held back from now on
+    assert loop.log[-1] == "a writes"

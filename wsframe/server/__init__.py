@@ -1,0 +1,1 @@
+"""The server: transports, links, the dispatcher, and how an application is started."""
