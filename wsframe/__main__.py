@@ -1,0 +1,5 @@
+"""``python -m wsframe`` is ``wsframe``."""
+
+from wsframe.cli import main
+
+main()
