@@ -1,0 +1,1 @@
+"""wsframe beside its peers, in one run: ``python -m benchmarks`` (or ``make bench``)."""

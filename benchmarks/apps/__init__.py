@@ -1,0 +1,1 @@
+"""Applications of wsframe that are measured: ordinary ones, with everything switched on."""
