@@ -11,7 +11,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tests.simulation.pace import BriskNetwork, brisk
 from tests.simulation.scenario import Scenario, draw
 from tests.simulation.truth import Truth, WatchedStore, watched_sessions
 from wsframe.client import Client
-from wsframe.errors import StartError
+from wsframe.errors import ConnectionClosed, StartError
 from wsframe.server.journal import EXPIRY_SLACK_S, LEASE_S
 from wsframe.stores import Store
 from wsframe.stores.memory import MemoryStore
@@ -360,7 +360,7 @@ class World:
             if sessions and self._rng.random() < 0.5:
                 connection = runtime.dispatcher.find(self._rng.choice(sessions))
                 if connection is not None and not connection.session.outbox.crowded:
-                    with anyio.move_on_after(1):
+                    with anyio.move_on_after(1), suppress(ConnectionClosed):
                         await connection.send({"type": "note", "content": number})
             else:
                 await self.server.app.broadcast({"type": "news", "content": number})

@@ -7,6 +7,7 @@ their bounds at once.
 from __future__ import annotations
 
 import random
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ class SessionTruth:
         """The newest number that the store has."""
         self.opened_in_store = False
         self.detached_at: float | None = None
+        self.detached_in_store_at: float | None = None
+        """As far as the store knows: that it was resumed may have been lost with the server."""
         self.over: str | None = None
         """Why it cannot be resumed any more."""
         self.life = 0
@@ -155,8 +158,9 @@ class WatchedOutbox(Outbox):
             self._of().evicted = max(self._of().evicted, self.first - 1)
 
     def take(self) -> list[bytes]:
+        before = self.cursor  # behind a gap it may be ahead of the store: nothing left
         frames = super().take()
-        if self._strict and self.keep:
+        if self._strict and self.keep and self.cursor > before:
             stored = self._of().stored
             self._truth.expect(self.cursor <= stored, f"{self.cursor} left, {stored} is stored")
         return frames
@@ -327,6 +331,11 @@ class WatchedStore:
             session = self._truth.sessions[change.session_id]
             if isinstance(change, changes.Opened):
                 session.opened_in_store = True
+            elif isinstance(change, changes.Detached):
+                ends_in_s = change.expires_at - time.time()
+                session.detached_in_store_at = anyio.current_time() + ends_in_s - self._window_s
+            elif isinstance(change, changes.Attached):
+                session.detached_in_store_at = None
             elif isinstance(change, (changes.Sent, changes.Answered)):
                 session.stored = change.number
             elif isinstance(change, changes.Forgotten):
@@ -344,6 +353,8 @@ class WatchedStore:
         claimed = await self._store.claim(session_id, now=now)
         if claimed is None:
             self._over(session_id)
+        else:
+            self._truth.sessions[session_id].detached_in_store_at = None
         return claimed
 
     async def frames(self, session_id: str, *, after: int, limit: int) -> Sequence[bytes]:
@@ -367,7 +378,10 @@ class WatchedStore:
 
     def _over(self, session_id: str) -> None:
         session = self._truth.sessions[session_id]
-        if session.over is None and session.detached_at is not None:
-            gone_s = anyio.current_time() - session.detached_at
+        since = session.detached_at
+        if session.detached_in_store_at is not None:
+            since = session.detached_in_store_at
+        if session.over is None and since is not None:
+            gone_s = anyio.current_time() - since
             if gone_s >= self._window_s - 1e-6:
                 session.over = f"away for {gone_s:.3f} s, says the store"
