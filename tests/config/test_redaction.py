@@ -94,9 +94,9 @@ def test_a_text_twice_as_long_takes_about_twice_the_time(unit: str) -> None:
         text = unit * (length // len(unit))
         times = []
         for _ in range(3):
-            start = time.process_time()
+            start = time.thread_time()
             redact_text(text)
-            times.append(time.process_time() - start)
+            times.append(time.thread_time() - start)
         return min(times)
 
     assert best_of_three(160_000) < 12 * best_of_three(20_000) + 0.005

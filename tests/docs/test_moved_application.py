@@ -59,7 +59,12 @@ def place(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("WSFRAME_PLUGINS", "chat")
     importlib.invalidate_caches()
+    _forget_modules()  # another page has a chat.py too
     yield tmp_path
+    _forget_modules()
+
+
+def _forget_modules() -> None:
     for module in MODULES.values():
         sys.modules.pop(module, None)
 

@@ -80,7 +80,7 @@ async def test_time_limits_cost_no_time(wsframe_client: Connector, app: App) -> 
         await client.request("slow")
     assert raised.value.code == "timeout"
     assert 60 <= anyio.current_time() - began_virtually < 61
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 async def test_a_request_that_is_not_answered_times_out(

