@@ -1,8 +1,8 @@
 """What a message costs from bytes to bytes: ``python -m benchmarks.message_micro``.
 
-The application of ``benchmarks/apps/chat.py`` runs without sockets; frames go into links whose
-answers go nowhere. Microseconds of CPU for one message or delivery (the least of several rounds).
-Compare runs of one interpreter on one machine only.
+The application of ``benchmarks/apps/chat.py``, or of ``benchmarks/apps/plugins.py``, runs without
+sockets; frames go into links whose answers go nowhere. Microseconds of CPU for one message or
+delivery (the least of several rounds). Compare runs of one interpreter on one machine only.
 """
 
 from __future__ import annotations
@@ -12,27 +12,31 @@ import asyncio
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import Any
 
 import uvloop
 
+from wsframe import App
 from wsframe.protocol.frames import encode_frame
 from wsframe.server.lifecycle import Host
 from wsframe.server.link import StreamLink
 from wsframe.testing.connector import MemoryServer
 
-from .apps.chat import app
+from .apps import chat, plugins
+from .servers import access_token
 from .workloads import CHAT_MESSAGE, PUBLISH_MESSAGE, SUBSCRIBERS
 
 CONNECTIONS = 100
 MESSAGES = 8  # of one connection in one round: short ones, so that some are undisturbed
 ROUNDS = 200
+TURNS_TO_OPEN = 100
 KEY = b"\x37\xfa\x21\x3d"
 REQUEST = (
     b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Authorization: Bearer " + access_token().encode() + b"\r\n\r\n"
 )
 
 
@@ -85,6 +89,8 @@ class Bench:
         made = [Sink(self._node) for _ in range(number)]
         for link in made:
             await self._from_loop(link.take, REQUEST)
+        for _ in range(TURNS_TO_OPEN):  # plugins decide in tasks
+            await asyncio.sleep(0)
         assert all(link.open for link in made)
         return made
 
@@ -140,20 +146,28 @@ def _feed(reads: list[tuple[Sink, bytes]]) -> None:
         link.take(data)
 
 
-async def measure(only: str) -> dict[str, float]:
+async def measure(app: App, cases: dict[str, Case]) -> dict[str, float]:
+    """The costs of cases in one application."""
     host = Host(MemoryServer(app))
     await host.start()
     assert app.runtime is not None
     bench = Bench(app.runtime.node)
-    cases = {
-        "chat, d1": lambda: bench.chat(1),
-        "chat, d8": lambda: bench.chat(8),
-        "fan-out, d1": lambda: bench.fan_out(1),
-        "fan-out, d4": lambda: bench.fan_out(4),
-    }
-    found = {name: round(await run() * 1e6, 3) for name, run in cases.items() if only in name}
+    found = {name: round(await run(bench) * 1e6, 3) for name, run in cases.items()}
     await host.stop()
     return found
+
+
+Case = Callable[[Bench], Awaitable[float]]
+
+CASES: dict[App, dict[str, Case]] = {
+    chat.app: {
+        "chat, d1": lambda bench: bench.chat(1),
+        "chat, d8": lambda bench: bench.chat(8),
+        "fan-out, d1": lambda bench: bench.fan_out(1),
+        "fan-out, d4": lambda bench: bench.fan_out(4),
+    },
+    plugins.app: {"plugins chat, d8": lambda bench: bench.chat(8)},
+}
 
 
 def main() -> None:
@@ -164,7 +178,10 @@ def main() -> None:
     result: dict[str, float | str] = {
         "interpreter": f"{platform.python_implementation()} {platform.python_version()}"
     }
-    result.update(uvloop.run(measure(options.only)))
+    for app, cases in CASES.items():
+        chosen = {name: run for name, run in cases.items() if options.only in name}
+        if chosen:
+            result.update(uvloop.run(measure(app, chosen)))
     if options.json:
         print(json.dumps(result))
     else:

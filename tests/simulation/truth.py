@@ -202,7 +202,7 @@ class WatchedLedger(Ledger[Any]):
         return verdict
 
     def _must_know(self, message_id: str) -> bool:
-        """Was it one of the last that were answered for good, so that it cannot be forgotten?"""
+        """Is it among the last that were remembered, so that it cannot be forgotten?"""
         if sum(size for _, size, _ in self._recent) > self.max_bytes:
             return False
         young = anyio.current_time() - self._keep_s
@@ -216,6 +216,7 @@ class WatchedLedger(Ledger[Any]):
 
     def remember(self, message_id: str, answer: bytes) -> None:
         super().remember(message_id, answer)
+        self._recent.append((message_id, len(answer), anyio.current_time()))
         self._truth.expect(self.remembered <= self.max_messages, f"{self.remembered} answers kept")
         self._truth.expect(
             self.remembered_bytes <= self.max_bytes or self.remembered == 1, "answers too large"
