@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from wsframe.server.turns import MAX_READS, Turns
+from wsframe.server.turns import MANY_READS, MAX_READS, Turns
 
 
 class Loop:
@@ -74,6 +74,37 @@ def test_nobody_waits_for_more_reads_than_the_limit(loop: Loop) -> None:
     loop.turns.received(a, b"y")
     loop.turn()
     assert loop.log == ["a takes y", "a writes"]
+
+
+def test_many_reads_wait_for_those_of_one_more_turn(loop: Loop) -> None:
+    a, late = Link(loop, "a"), Link(loop, "late")
+    for _ in range(MANY_READS):
+        loop.turns.received(a, b"x")
+    loop.turn()
+    assert not loop.log
+    for _ in range(MANY_READS):
+        loop.turns.received(late, b"y")
+    loop.turn()  # not once more
+    assert loop.log[: 2 * MANY_READS] == ["a takes x"] * MANY_READS + ["late takes y"] * MANY_READS
+    assert loop.log[2 * MANY_READS :] == ["a writes"] * MANY_READS + ["late writes"] * MANY_READS
+    assert not loop.soon
+    loop.log.clear()
+    for _ in range(MANY_READS - 1):
+        loop.turns.received(a, b"z")
+    loop.turn()
+    assert len(loop.log) == 2 * (MANY_READS - 1)
+
+
+def test_who_must_not_wait_does_not(loop: Loop) -> None:
+    a = Link(loop, "a")
+    for _ in range(MANY_READS):
+        loop.turns.received(a, b"x")
+    loop.turn()
+    loop.turns.handle()  # somebody's connection has ended
+    assert len(loop.log) == 2 * MANY_READS
+    loop.log.clear()
+    loop.turn()
+    assert not loop.log
 
 
 def test_what_is_not_the_answer_to_a_read_is_written_in_the_next_turn(loop: Loop) -> None:
