@@ -350,9 +350,12 @@ class World:
             await anyio.sleep(0.1)
 
     async def _push(self) -> None:
-        """Let the application send messages of its own accord."""
+        """Let the application send messages of its own accord, until the last words are due."""
+        ends_at = anyio.current_time() + self.scenario.active_s + LAST_FAULT_S
         for number in range(self.scenario.pushes):
             await anyio.sleep(self._rng.expovariate(self.scenario.pushes / self.scenario.active_s))
+            if anyio.current_time() >= ends_at:
+                return
             runtime = self.server.runtime
             if runtime is None or not runtime.ready:
                 continue
