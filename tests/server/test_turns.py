@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from wsframe.server.turns import MANY_READS, MAX_READS, Turns
+from wsframe.server.turns import MANY_READS, MAX_READS, PORTION_BYTES, Turns
 
 
 class Loop:
@@ -93,6 +93,16 @@ def test_many_reads_wait_for_those_of_one_more_turn(loop: Loop) -> None:
         loop.turns.received(a, b"z")
     loop.turn()
     assert len(loop.log) == 2 * (MANY_READS - 1)
+
+
+def test_what_was_handled_is_written_in_portions(loop: Loop) -> None:
+    big, a, b = Link(loop, "big"), Link(loop, "a"), Link(loop, "b")
+    loop.turns.received(a, b"1")
+    loop.turns.received(big, b"2" * PORTION_BYTES)
+    loop.turns.received(b, b"3")
+    loop.turn()
+    steps = [line.replace("2" * PORTION_BYTES, "2") for line in loop.log]
+    assert steps == ["a takes 1", "big takes 2", "a writes", "big writes", "b takes 3", "b writes"]
 
 
 def test_who_must_not_wait_does_not(loop: Loop) -> None:
