@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import ConnectionClosed
 from ..messages import Codec, Message
@@ -13,6 +13,7 @@ from ..session import Identity, Session, State
 FINISHED = 1000
 """The close code of a client, or an application, that is done: its session ends with it."""
 TAKEN_OVER = 4409
+_ENDED: Final = State.ENDED  # in Python 3.11 an enum is slow to find its members
 
 if TYPE_CHECKING:
     from .accepted import Accepted
@@ -136,7 +137,7 @@ class Connection:
     @property
     def reachable(self) -> bool:
         """Can messages be sent, to be read now or when the client is back?"""
-        return self.session.state is not State.ENDED
+        return self.session.state is not _ENDED
 
     @property
     def rooms(self) -> frozenset[str]:
@@ -227,9 +228,15 @@ class Connection:
 
     # What the dispatcher does with it
 
-    def push(self, frame: bytes) -> None:
-        """Send a numbered frame of the session."""
+    def push(self, frame: bytes) -> bool:
+        """Send a numbered frame of the session.
+
+        Returns:
+            False: the session is over, and there is nobody to read it.
+        """
         session = self.session
+        if session.state is _ENDED:
+            return False
         if self._flowing:
             session.outbox.written(frame)
             self._link.write(frame)  # type: ignore[union-attr]  # flowing means linked
@@ -238,6 +245,7 @@ class Connection:
         recorder = session.recorder
         if recorder is not None:
             recorder.sent(frame)
+        return True
 
     def push_answer(self, frame: bytes, message_id: str, *, remember: bool) -> None:
         """Send the final answer of a message."""
@@ -261,7 +269,7 @@ class Connection:
                 newer._link.write(frame)  # type: ignore[union-attr]  # likewise
             else:
                 newer._hold(frame)
-        elif session.state is not State.ENDED:
+        elif session.state is not _ENDED:
             session.outbox.hold(frame)
             if session.outbox.overflowed and self._link is not None:
                 self._dispatcher.overflowed(self)

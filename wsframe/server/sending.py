@@ -290,24 +290,27 @@ class Sender:
             return await self._deliver_each(connections, outgoing)
         if self.hooks.message_sending:
             outgoing = await self.transformed(None, outgoing)
-        frames: dict[str, bytes] = {}
-        transient = bool(outgoing.transient)
-        count = 0
-        for connection in connections:
-            if not connection.reachable:
-                continue
-            codec: Codec = connection.codec
-            frame = frames.get(codec.subprotocol)
-            if frame is None:
-                frame = frames[codec.subprotocol] = self._encoded(codec, outgoing)
-            if transient:
-                connection.push_unnumbered(frame)
-            else:
-                connection.push(frame)
-            count += 1
+        count = self._push_all(connections, outgoing)
         self.counters.sent += count
         if self.observed:
             await self.tell(None, outgoing)
+        return count
+
+    def _push_all(self, connections: Collection[Any], message: Message[Any]) -> int:
+        """Hand a message to everybody who can be reached, encoded once for each codec."""
+        frames: dict[str, bytes] = {}
+        transient = bool(message.transient)
+        count = 0
+        for connection in connections:
+            codec: Codec = connection.codec
+            frame = frames.get(codec.subprotocol)
+            if frame is None:
+                frame = frames[codec.subprotocol] = self._encoded(codec, message)
+            if not transient:
+                count += connection.push(frame)
+            elif connection.reachable:
+                connection.push_unnumbered(frame)
+                count += 1
         return count
 
     async def _deliver_each(self, connections: Collection[Any], message: Message[Any]) -> int:
