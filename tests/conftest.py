@@ -3,6 +3,7 @@ message a server sends in this process is valid against the schemas."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -65,6 +66,15 @@ def every_message_sent_is_valid(invalid_messages: list[AssertionError]) -> Itera
         found = [str(error) for error in invalid_messages]
         invalid_messages.clear()
         pytest.fail("a server sent:\n" + "\n".join(found))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage away from what stays until the end: each of thousands of tests.
+
+    Many tests collect garbage themselves, and would look through all of it each time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
