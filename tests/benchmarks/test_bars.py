@@ -7,7 +7,15 @@ import pytest
 from benchmarks.generator import LoadFailed
 from benchmarks.measure import Results, Sample, sample
 from benchmarks.report import verdicts
-from benchmarks.servers import NODE_WS, PICOWS, WEBSOCKETS, WSFRAME, WSFRAME_ECHO, Server
+from benchmarks.servers import (
+    NODE_WS,
+    PICOWS,
+    WEBSOCKETS,
+    WSFRAME,
+    WSFRAME_ECHO,
+    WSFRAME_PLUGINS,
+    Server,
+)
 from benchmarks.workloads import (
     BARS,
     CHAT_D1,
@@ -15,6 +23,7 @@ from benchmarks.workloads import (
     ECHO_4K,
     MEMORY,
     MEMORY_DEFLATE,
+    PLUGINS_D8,
     WORKLOADS,
     Workload,
     arguments,
@@ -72,6 +81,16 @@ def test_memory_has_no_latency_to_be_judged() -> None:
     measured = results((MEMORY, WSFRAME, [(9_000, 0)]), (MEMORY, WEBSOCKETS, [(15_000, 0)]))
     (found,) = verdicts(measured, [MEMORY], has_masker=True)
     assert found.p99_ratio is None
+    assert found.latency_passed
+
+
+def test_the_latency_with_plugins_is_shown_and_not_judged() -> None:
+    measured = results(
+        (PLUGINS_D8, WSFRAME_PLUGINS, [(10.0, 2.0)]), (PLUGINS_D8, NODE_WS, [(20.0, 1.0)])
+    )
+    (found,) = verdicts(measured, [PLUGINS_D8], has_masker=True)
+    assert found.passed
+    assert found.p99_ratio == 2
     assert found.latency_passed
 
 
