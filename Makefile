@@ -67,7 +67,8 @@ format: $(READY)  ## Bring the code into the project's format
 	@$(BIN)/ruff format .
 
 # A test file is one process's. There are more of them than cores, because many tests wait for servers.
-PARALLEL ?= --numprocesses 4 --dist loadfile
+# The files come in the order of tests/conftest.py, not in that of their sizes.
+PARALLEL ?= --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: coverage
 coverage: $(READY)  ## All tests with branch coverage: 100 % of the sans-IO layers, 95 % of the whole

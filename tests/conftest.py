@@ -18,6 +18,9 @@ from wsframe.messages import Codec, Message
 from wsframe.messages.codec import JsonCodec, MsgpackCodec
 from wsframe.server.sending import Sender
 
+LONG = {"browser", "cli", "docs", "faults", "integration", "packaging", "simulation"}
+"""Folders of tests that start programs, and wait for them."""
+
 # Shared machines are slow at times: a deadline would fail what is only late.
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
@@ -66,6 +69,12 @@ def every_message_sent_is_valid(invalid_messages: list[AssertionError]) -> Itera
         found = [str(error) for error in invalid_messages]
         invalid_messages.clear()
         pytest.fail("a server sent:\n" + "\n".join(found))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long: at the end, no process shall be left alone with it."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 def pytest_collection_finish() -> None:

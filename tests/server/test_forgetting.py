@@ -20,21 +20,13 @@ pytestmark = pytest.mark.anyio
 WINDOW_S = 30
 
 
-_earlier: list[object] = []
-
-
-def _alive() -> list[object]:
-    return [each for each in gc.get_objects() if isinstance(each, (Session, Connection))]
-
-
 @pytest.fixture(autouse=True)
 def _no_garbage_collector() -> Iterator[None]:
     """What waits for the collector waits for minutes where there are many objects."""
     gc.collect()
+    gc.freeze()  # leftovers of other tests are none of ours, see kept()
     gc.disable()
-    _earlier[:] = _alive()  # other tests' leftovers, held so that nothing new takes their place
     yield
-    _earlier.clear()
     gc.enable()
 
 
@@ -84,8 +76,7 @@ def kept(server: Server) -> list[object]:
     server.clients.clear()
     if not server.on_asyncio:  # trio's cancellations know the frames that they went through
         gc.collect()
-    known = set(map(id, _earlier))
-    return [each for each in _alive() if id(each) not in known]
+    return [each for each in gc.get_objects() if isinstance(each, (Session, Connection))]
 
 
 async def begun(server: Server, name: str) -> tuple[Client, dict[str, Any]]:
