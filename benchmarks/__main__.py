@@ -7,21 +7,12 @@ itself could not be measured.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Sequence
 
 from benchmarks import generator, measure, report
 from benchmarks.servers import CannotRun, Server
 from benchmarks.workloads import PEERS, WORKLOADS, Workload, needed_peers, subject
-
-
-def masker_installed() -> bool:
-    """Is the compiled masker there that the extra ``fast`` installs?"""
-    try:
-        return importlib.util.find_spec("websockets.speedups") is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def options() -> argparse.Namespace:
@@ -67,7 +58,7 @@ def main() -> int:
     workloads = selected(chosen.only)
     plan = [(w, [subject(w), *peers_of(w, chosen.peers)]) for w in workloads]
     load = generator.find()
-    has_masker = masker_installed()
+    has_masker = measure.masker_installed()
     versions: dict[str, str] = {}
     for _, servers in plan:
         for server in servers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 import statistics
@@ -38,6 +39,14 @@ def allow_many_sockets() -> None:
     """Lifts the limit on open files as far as it goes; servers and load inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def masker_installed() -> bool:
+    """Is the compiled masker there that the extra ``fast`` installs?"""
+    try:
+        return importlib.util.find_spec("websockets.speedups") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def choose_cores() -> Cores:

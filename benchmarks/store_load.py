@@ -142,7 +142,8 @@ def options() -> argparse.Namespace:
 def main() -> int:
     chosen = options()
     command = generator.BUNDLED if chosen.acknowledge else generator.find()
-    report.print_head(command, {"wsframe": WSFRAME.version()}, has_masker=False)
+    versions = {"wsframe": WSFRAME.version()}
+    report.print_head(command, versions, has_masker=measure.masker_installed())
     measure.allow_many_sockets()
     cores = measure.choose_cores()
     names = ("memory", *chosen.stores)
