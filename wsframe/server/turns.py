@@ -44,7 +44,7 @@ class Writer(Protocol):
 
 
 class Turns:
-    """Puts together what links read and write in one turn of the loop.
+    """Puts together what links read and write in a turn of the loop.
 
     Args:
         call_soon: calls a function in the next turn of the loop.
@@ -77,7 +77,7 @@ class Turns:
             self.handle()
 
     def handle(self) -> None:
-        """Let the links take what they have read, in order, then write what came of it."""
+        """Let the links take what they have read, in order, and write what comes of it."""
         reads, self._reads = self._reads, []
         self._asked_again = False
         if not reads:  # it was handled before its time
@@ -96,7 +96,7 @@ class Turns:
             self._flush_due()
 
     def flush(self, link: Writer) -> None:
-        """Write what ``link`` has: now, or when everything that was read is handled."""
+        """Write what ``link`` has: now, or with the portion that is being handled."""
         if self._handling:
             self._due.append(link)
         else:
