@@ -7,6 +7,7 @@ A process of its own: in that of the crowd it would measure the crowd.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import time
@@ -55,6 +56,13 @@ class SteadyClient:
     @property
     def begun(self) -> bool:
         return "begins" in self._file.read_text()
+
+    async def answered(self, *, since: float, within_s: float) -> bool:
+        """Has it been answered since that time, or is it before another ``within_s`` are over?"""
+        with anyio.move_on_after(within_s):
+            while self.running and not self.latencies_ms(since, math.inf):
+                await anyio.sleep(0.1)
+        return bool(self.latencies_ms(since, math.inf))
 
     def latencies_ms(self, since: float, until: float) -> list[float]:
         """Of what was answered in a time of ``time.monotonic()``, the shortest first."""
