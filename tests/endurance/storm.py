@@ -149,6 +149,8 @@ async def storm(
             say(f"                during: {steady.summary(cut_at, back_at)}")
             say(f"                 after: {steady.summary(over_at, over_at + calm_s)}")
             broken = [] if steady.running else ["the steady client has ended"]
+            if not restart and not steady.latencies_ms(cut_at, back_at):
+                broken.append("the steady client was not answered during the storm")
             if not await steady.answered(since=cut_at, within_s=GATHER_TIMEOUT_S):
                 broken.append("the steady client was never answered again")
         await crowd.leave()

@@ -21,6 +21,8 @@ from wsframe.server.sessions import Sessions
 from wsframe.session import Gap, Ledger, Outbox, Session, Verdict, changes
 from wsframe.stores import SessionOwner, Store, StoredAnswer, StoredSession
 
+STORED_WITHIN_S = 2.0
+"""A store that does not fail knows of everything after so long: two commits, and the gathering."""
 RECENT = 4
 """Answers that a ledger remembers in any case, unless they are too large together."""
 
@@ -46,6 +48,7 @@ class SessionTruth:
         self.detached_at: float | None = None
         self.detached_in_store_at: float | None = None
         """As far as the store knows: that it was resumed may have been lost with the server."""
+        self.resumed_at = 0.0
         self.over: str | None = None
         """Why it cannot be resumed any more."""
         self.life = 0
@@ -93,7 +96,13 @@ class Truth:
         """The server was killed, or has stopped."""
         self.lives_ended.append((anyio.current_time(), how))
         self.killed = self.killed or how == "killed"
-        for session in self.sessions.values():
+        for session_id, session in self.sessions.items():
+            if session.detached_at is None and session.detached_in_store_at is not None:
+                late_s = anyio.current_time() - session.resumed_at
+                self.expect(
+                    self.store_fails or late_s <= STORED_WITHIN_S,
+                    f"{session_id} was resumed {late_s:.3f} s ago, and the store was not told",
+                )
             if not survives:
                 session.over = session.over or f"the server was {how}"
             elif not session.opened_in_store:
@@ -247,8 +256,10 @@ def watched_sessions(truth: Truth, *, window_s: float, strict: bool) -> Iterator
 
     def resumed(self: Session[Any], received: int) -> Gap | None:
         gap = resume(self, received)
-        truth.sessions[self.id].detached_at = None
-        truth.sessions[self.id].life = truth.life
+        known = truth.sessions[self.id]
+        known.detached_at = None
+        known.resumed_at = anyio.current_time()
+        known.life = truth.life
         return gap
 
     def expired(self: Sessions, session: Session[Any]) -> None:
