@@ -22,17 +22,13 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
-
-import msgspec
+from typing import Any, Final, NamedTuple
 
 from wsframe.config import Config, PluginSettings
 from wsframe.config_combinations import check_combinations
 from wsframe.config_fields import Text, nearest, read_value, settings
 from wsframe.config_origins import Given, Origin, Rank, refuse
 from wsframe.errors import ConfigError
-
-PluginConfig = TypeVar("PluginConfig", bound=msgspec.Struct)
 
 ADD_UP: Final = frozenset({"plugins.disable", "plugins.dirs"})
 """Settings of which every source counts."""
@@ -300,41 +296,3 @@ def _merged(weaker: Any, stronger: Any) -> Any:
     for key, value in stronger.items():
         merged[key] = _merged(weaker.get(key), value)
     return merged
-
-
-def read_plugin_settings(
-    plugin: str, struct: type[PluginConfig], values: Mapping[str, Any]
-) -> PluginConfig:
-    """What stands under ``[plugins.<plugin>]`` as the plugin's own ``Config`` struct.
-
-    Texts from the environment are read as their field's type, as wsframe's own settings are.
-
-    Raises:
-        ConfigError: a key is unknown, missing or of the wrong type, or the struct itself objects.
-    """
-    origins: Mapping[str, Origin] = getattr(values, "origins", {})
-    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        origin = origins.get(key, Origin(Rank.ARGUMENT, f"[plugins.{plugin}]"))
-        given = Given(f"plugins.{plugin}.{key}", value, origin)
-        if key not in fields:
-            near = nearest(key, list(fields))
-            known = f"It knows: {', '.join(fields) or 'no settings'}."
-            hint = f"Did you mean {near}?" if near else known
-            raise refuse(given, f"plugin {plugin!r} has no such setting", hint=hint)
-        try:
-            found[fields[key].name] = read_value(value, fields[key].type)
-        except ValueError as error:
-            raise refuse(given, str(error)) from None
-    for name, field in fields.items():
-        if field.required and field.name not in found:
-            variable = f"WSFRAME_PLUGIN_{plugin}__{name}".upper().replace("-", "_")
-            raise ConfigError(
-                f"plugins.{plugin}.{name} is missing, and it has no default",
-                hint=f"Set it in the section [plugins.{plugin}], or in {variable}.",
-            )
-    try:
-        return struct(**found)
-    except (ValueError, TypeError) as error:  # the struct's own __post_init__
-        raise ConfigError(f"plugins.{plugin}: {error}") from error

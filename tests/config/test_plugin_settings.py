@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from wsframe.config_sources import load_config, read_plugin_settings
+from wsframe.config_sources import load_config
 from wsframe.errors import ConfigError
+from wsframe.hooks.settings import convert_settings
 
 
 class Ban(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,7 +35,9 @@ class RateLimit(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read(values: dict[str, Any]) -> RateLimit:
-    return read_plugin_settings("rate-limit", RateLimit, values)
+    config = convert_settings("rate-limit", RateLimit, values)
+    assert isinstance(config, RateLimit)
+    return config
 
 
 def from_environment(tmp_path: Path, **variables: str) -> RateLimit:
