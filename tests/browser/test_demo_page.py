@@ -7,7 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-from selenium.common.exceptions import ElementNotInteractableException
+from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
+)
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
@@ -212,7 +215,9 @@ def test_the_page_says_so_when_the_server_is_gone_and_comes_back(browser: Chrome
 
         again = ["wsframe", "demo", "--port", str(server.port)]
         with RunningServer(again, cwd=Path(__file__).parent):
-            with contextlib.suppress(ElementNotInteractableException):  # it is trying already
+            with contextlib.suppress(
+                ElementNotInteractableException, ElementClickInterceptedException
+            ):  # it is trying already
                 page.find("#reconnect").click()
             page.wait_for_status("open")
             page.wait_until(lambda: page.bubbles[-1] == "Echo: sent while away", "the echo")
