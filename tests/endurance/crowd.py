@@ -139,6 +139,7 @@ class LightClient:
         self._told_s = 0.0
         self.link: Link | None = None
         self.ready = asyncio.Event()
+        self.times_ready = 0
         self.leaving = False
 
     # Asking
@@ -266,6 +267,7 @@ class LightClient:
     def _replayed(self) -> None:
         """All that was sent before is here: what is neither answered nor in flight was lost."""
         self.ready.set()
+        self.times_ready += 1
         for message_id in list(self._unanswered):
             if message_id not in self._in_flight and self._sent_on.get(message_id) != self.link:
                 self._send(message_id)
