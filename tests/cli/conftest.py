@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,9 @@ from wsframe.cli.root import cli
 from wsframe.server import lifecycle
 
 TIMEOUT_S = 60.0
+WSFRAME = (str(Path(sys.executable).parent / "wsframe"),)
+MODULES = {"app", "chat", "main", "models", "service"}
+"""What tests call the modules of their users."""
 CHAT = """\
 from wsframe import App
 
@@ -28,12 +31,17 @@ app = App()
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working directory; modules imported from it are forgotten afterwards."""
+    """An empty working directory; modules imported from it are forgotten afterwards.
+
+    Those that other tests have imported from theirs are not there meanwhile.
+    """
     for name in [name for name in os.environ if name.startswith("WSFRAME_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for name in [name for name in sys.modules if name.partition(".")[0] in MODULES]:
+        monkeypatch.delitem(sys.modules, name)
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
@@ -57,10 +65,10 @@ def invoke(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Resul
 class Command:
     """``wsframe …`` in a process of its own; its lines are read as they come."""
 
-    def __init__(self, folder: Path, arguments: tuple[str, ...], environ: dict[str, str]) -> None:
+    def __init__(self, folder: Path, command: Sequence[str], environ: dict[str, str]) -> None:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("WSFRAME_")}
         self.process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "wsframe"), *arguments],
+            command,
             cwd=folder,
             env={**kept, "PYTHONDONTWRITEBYTECODE": "1", **environ},
             stdin=subprocess.DEVNULL,
@@ -107,8 +115,8 @@ def start(folder: Path) -> Iterator[Callable[..., Command]]:
     """Starts ``wsframe`` as a user does; whatever still runs at the end is killed."""
     started: list[Command] = []
 
-    def start(*arguments: str, **environ: str) -> Command:
-        started.append(Command(folder, arguments, environ))
+    def start(*arguments: str, program: Sequence[str] = WSFRAME, **environ: str) -> Command:
+        started.append(Command(folder, [*program, *arguments], environ))
         return started[-1]
 
     yield start

@@ -8,8 +8,12 @@ import re
 import select
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +22,7 @@ from wsframe.cli import reload
 from wsframe.cli.reload import changed_files, only_schemas, take_snapshot
 
 Start = Callable[..., Command]
+PATIENT = "from wsframe.cli import main, reload; reload.GRACE_S = 60; main()"
 
 
 def test_changed_made_and_removed_files_are_seen(folder: Path) -> None:
@@ -81,6 +86,48 @@ def test_a_free_port_is_chosen_once(folder: Path) -> None:
     assert reload._kept_port({"port": 0, "host": "192.0.2.1"}, None) == []
 
 
+class Sluggish:
+    """A child that heeds no signal, and is gone only some time after it was killed."""
+
+    returncode: int | None = None
+    killed = False
+
+    def poll(self) -> None: ...
+
+    def send_signal(self, number: int) -> None: ...
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def wait(self, timeout: float | None = None) -> None:
+        if timeout is not None:
+            raise subprocess.TimeoutExpired("wsframe", timeout)
+        assert self.killed
+        self.returncode = -signal.SIGKILL
+
+
+def test_a_killed_server_is_waited_for_however_long_that_takes() -> None:
+    supervisor, child = reload._Supervisor([], []), Sluggish()
+    given: Any = child
+    supervisor._stop(given)
+    assert child.returncode == -signal.SIGKILL
+    os.close(supervisor._pipe)
+    os.close(supervisor._held_open)
+
+
+@pytest.fixture
+def reloading(start: Start) -> Start:
+    """Starts ``wsframe``, which lets a child stop in good order on a slow machine, too."""
+    return partial(start, program=(sys.executable, "-P", "-c", PATIENT))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file as editors do: nobody sees half of it."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
+
+
 def announce_process(folder: Path) -> None:
     """The application says its process, so that a test can look whether it is still there."""
     (folder / "chat.py").write_text(
@@ -107,11 +154,11 @@ def assert_gone(process: int, port: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_change_restarts_the_server_on_the_same_port(folder: Path, start: Start) -> None:
+def test_a_change_restarts_the_server_on_the_same_port(folder: Path, reloading: Start) -> None:
     announce_process(folder)
-    server = start("run", "chat:app", "--reload", "--port", "0")
+    server = reloading("run", "chat:app", "--reload", "--port", "0")
     process, port = started(server)
-    (folder / "chat.py").write_text((folder / "chat.py").read_text() + "\n# changed\n")
+    write(folder / "chat.py", (folder / "chat.py").read_text() + "\n# changed\n")
     assert server.wait_for("restarting") == "wsframe: chat.py changed, restarting\n"
     other, same_port = started(server)
     assert same_port == port
@@ -123,17 +170,17 @@ def test_a_change_restarts_the_server_on_the_same_port(folder: Path, start: Star
 
 @pytest.mark.slow
 def test_a_changed_schema_is_taken_up_without_a_restart_and_a_broken_one_is_not(
-    folder: Path, start: Start
+    folder: Path, reloading: Start
 ) -> None:
     announce_process(folder)
     schemas = folder / "schemas"
     schemas.mkdir()
     (schemas / "text.schema.json").write_text("{}")
-    server = start("run", "chat:app", "--reload", "--port", "0")
+    server = reloading("run", "chat:app", "--reload", "--port", "0")
     process, port = started(server)
-    (schemas / "text.schema.json").write_text('{"type": "strin"}')
+    write(schemas / "text.schema.json", '{"type": "strin"}')
     assert "#/type" in server.wait_for("the old schemas stay in force")
-    (schemas / "text.schema.json").write_text('{"type": "string"}')
+    write(schemas / "text.schema.json", '{"type": "string"}')
     server.wait_for("1 schemas of client messages")
     assert "restarting" not in server.output
     server.signal(signal.SIGINT)
@@ -143,30 +190,30 @@ def test_a_changed_schema_is_taken_up_without_a_restart_and_a_broken_one_is_not(
 
 @pytest.mark.slow
 def test_a_broken_schema_from_the_beginning_waits_for_its_repair(
-    folder: Path, start: Start
+    folder: Path, reloading: Start
 ) -> None:
     announce_process(folder)
     schemas = folder / "schemas"
     schemas.mkdir()
     (schemas / "text.schema.json").write_text('{"type": "strin"}')
-    server = start("run", "chat:app", "--reload", "--port", "0")
+    server = reloading("run", "chat:app", "--reload", "--port", "0")
     server.wait_for("waiting for a change")
-    (schemas / "text.schema.json").write_text('{"type": "string"}')
+    write(schemas / "text.schema.json", '{"type": "string"}')
     started(server)
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
 
 
 @pytest.mark.slow
-def test_a_mistake_in_the_application_waits_for_its_repair(folder: Path, start: Start) -> None:
+def test_a_mistake_in_the_application_waits_for_its_repair(folder: Path, reloading: Start) -> None:
     announce_process(folder)
-    server = start("run", "chat:app", "--reload", "--port", "0")
+    server = reloading("run", "chat:app", "--reload", "--port", "0")
     _, port = started(server)
     good = (folder / "chat.py").read_text()
-    (folder / "chat.py").write_text(good + "\ndef broken(:\n")
+    write(folder / "chat.py", good + "\ndef broken(:\n")
     server.wait_for("SyntaxError")
     server.wait_for("waiting for a change")
-    (folder / "chat.py").write_text(good)
+    write(folder / "chat.py", good)
     process, same_port = started(server)
     assert same_port == port
     assert "Traceback" not in server.output
@@ -176,22 +223,24 @@ def test_a_mistake_in_the_application_waits_for_its_repair(folder: Path, start: 
 
 
 @pytest.mark.slow
-def test_a_mistake_from_the_beginning_waits_for_its_repair_too(folder: Path, start: Start) -> None:
+def test_a_mistake_from_the_beginning_waits_for_its_repair_too(
+    folder: Path, reloading: Start
+) -> None:
     (folder / "wsframe.toml").write_text("port = 'x'")
     announce_process(folder)
-    server = start("run", "chat:app", "--reload")
+    server = reloading("run", "chat:app", "--reload")
     server.wait_for("must be a whole number")
     server.wait_for("waiting for a change")
-    (folder / "wsframe.toml").write_text("port = 0")
+    write(folder / "wsframe.toml", "port = 0")
     started(server)
     server.signal(signal.SIGTERM)
     assert server.ended() == 0
 
 
 @pytest.mark.slow
-def test_a_parent_that_is_killed_leaves_no_orphan(folder: Path, start: Start) -> None:
+def test_a_parent_that_is_killed_leaves_no_orphan(folder: Path, reloading: Start) -> None:
     announce_process(folder)
-    server = start("run", "chat:app", "--reload", "--port", "0")
+    server = reloading("run", "chat:app", "--reload", "--port", "0")
     process, port = started(server)
     server.signal(signal.SIGKILL)
     server.process.wait(TIMEOUT_S)
@@ -201,8 +250,8 @@ def test_a_parent_that_is_killed_leaves_no_orphan(folder: Path, start: Start) ->
 @pytest.mark.slow
 def test_a_server_that_will_not_stop_is_stopped(folder: Path, start: Start) -> None:
     (folder / "chat.py").write_text(
-        f"{CHAT}\nimport os, signal, time\nprint('process', os.getpid(), flush=True)\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"{CHAT}\nimport os, signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('process', os.getpid(), flush=True)\n"
         "while True:\n    time.sleep(1)\n"
     )
     server = start("run", "chat:app", "--reload", "--port", "0")

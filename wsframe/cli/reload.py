@@ -183,11 +183,13 @@ class _Supervisor:
 
     def _stop(self, child: subprocess.Popen[bytes]) -> None:
         """Orderly, then at once (a second signal means that), then by force."""
-        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        for number in (signal.SIGTERM, signal.SIGTERM):
             if child.poll() is not None:
                 return
             child.send_signal(number)
             self._wait_for_end(child)
+        child.kill()
+        child.wait()  # who is killed ends, but not at once where many are busy
 
     def _stop_for_good(self, child: subprocess.Popen[bytes]) -> int:
         """Hand the signals on, a second one too, and leave nothing behind."""
