@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -73,6 +74,18 @@ def test_a_server_is_killed_and_started_again_on_the_same_port(folder: Path) -> 
     assert not server.running
 
 
+def test_the_port_of_a_server_that_is_down_is_nobody_elses(folder: Path) -> None:
+    with ServerProcess("chat:app", cwd=folder) as server, socket.socket() as other:
+        server.kill()
+        assert free_port() != server.port
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", server.port))
+        with pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", server.port))
+        server.restart()
+        assert "ok" in get(f"{server.http_url}/healthz")
+
+
 def test_a_server_that_is_asked_to_stop_says_how_it_ended(folder: Path) -> None:
     with ServerProcess("chat:app", cwd=folder) as server:
         assert server.stop() == 0
@@ -80,14 +93,16 @@ def test_a_server_that_is_asked_to_stop_says_how_it_ended(folder: Path) -> None:
 
 
 def test_port_settings_and_arguments_are_handed_on(folder: Path) -> None:
-    port = free_port()
-    with ServerProcess(
-        "chat:create_app",
-        cwd=folder,
-        port=port,
-        settings={"max_message_bytes": 4321},
-        arguments=["--factory"],
-    ) as server:
+    with (
+        process_module._reserve_port() as reserved,
+        ServerProcess(
+            "chat:create_app",
+            cwd=folder,
+            port=(port := reserved.getsockname()[1]),
+            settings={"max_message_bytes": 4321},
+            arguments=["--factory"],
+        ) as server,
+    ):
         assert server.port == port
         assert get(f"{server.http_url}/limits") == '{"bytes": 4321}'
 

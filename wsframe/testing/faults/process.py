@@ -23,10 +23,30 @@ _ADDRESS = re.compile(r"\b(?:http|ws)://(?:127\.0\.0\.1|localhost):(\d+)")
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now."""
+    """A TCP port of 127.0.0.1 that nobody uses now, and that nobody else is given for a while."""
+    # The kernel keeps the port of a connection for a minute (TIME_WAIT), if it was closed on this
+    # side first: a server that names the port may have it, who asks for any port gets another.
     with socket.create_server(("127.0.0.1", 0)) as opened:
         port: int = opened.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            opened.accept()[0].close()
+            client.recv(1)
         return port
+
+
+def _reserve_port() -> socket.socket:
+    """A socket that keeps a port for a server, which listens on it with ``SO_REUSEADDR``.
+
+    Between two lives of the server, and before the first, the system would give it to others.
+    """
+    reserved = socket.socket()
+    try:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(("127.0.0.1", 0))
+    except BaseException:
+        reserved.close()
+        raise
+    return reserved
 
 
 class Process:
@@ -201,7 +221,12 @@ class ServerProcess(Process):
         settings: Mapping[str, object] | None = None,
         arguments: Sequence[str] = (),
     ) -> None:
-        port = free_port() if port is None else port
+        if port is None and sys.platform == "linux":  # elsewhere two cannot share an address
+            reserved = _reserve_port()
+            weakref.finalize(self, reserved.close)
+            port = reserved.getsockname()[1]
+        elif port is None:
+            port = free_port()
         options = ["--host", "127.0.0.1", "--port", str(port)]
         for name, value in (settings or {}).items():
             options += ["--set", f"{name}={value}"]
