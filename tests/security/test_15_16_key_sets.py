@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -239,6 +240,9 @@ class RawServer:
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
+        with suppress(OSError):  # whoever waits in accept() is not told of close()
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(60)
         self._socket.close()
 
     def _serve(self) -> None:
@@ -261,6 +265,19 @@ def test_16_a_key_set_that_comes_a_byte_at_a_time_is_cut_off(answer: bytes) -> N
     # A socket's timeout begins anew with each byte.
     with RawServer(answer, trickles=True) as server, pytest.raises(OSError):  # noqa: PT011
         fetch(server.url, 0.2, 65_536)
+
+
+def test_16_time_that_is_over_while_it_connects_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = socket.create_connection
+
+    def connect_late(*arguments: Any, **options: Any) -> socket.socket:
+        time.sleep(0.3)
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(socket, "create_connection", connect_late)
+    endless = b"HTTP/1.1 200 OK\r\nx-endless: "
+    with RawServer(endless, trickles=True) as server, pytest.raises(OSError, match="timed out"):
+        fetch(server.url, 0.05, 65_536)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,14 @@ class _Connections:
         def make(*arguments: Any, **options: Any) -> HTTPConnection:
             made = kind(*arguments, **options)
             self._opened.append(made)
+            connect = made.connect
+
+            def connect_in_time() -> None:
+                connect()
+                if self.were_cut:  # before there was a socket that could be
+                    self.cut()
+
+            made.connect = connect_in_time  # type: ignore[method-assign]
             return made
 
         return make
@@ -139,6 +147,10 @@ def fetch(url: str, timeout_s: float, max_bytes: int) -> bytes:
         if connections.were_cut:
             raise _late(timeout_s) from None
         raise OSError(f"what answers speaks no HTTP: {type(error).__name__}") from None
+    except OSError:
+        if connections.were_cut:  # while the request was written
+            raise _late(timeout_s) from None
+        raise
     finally:
         end.cancel()
 
