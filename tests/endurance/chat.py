@@ -1,7 +1,8 @@
 """The application of the endurance runs, which writes down each run of a handler.
 
 Beside a stored session file ``chat.db`` it appends to ``chat.db.runs``: a line is there as soon as
-the handler runs, whatever becomes of the process.
+the handler runs, whatever becomes of the process. What is ``held`` ends once ``chat.db.let_go`` is
+there.
 """
 
 from __future__ import annotations
@@ -18,10 +19,16 @@ import anyio
 from wsframe import App, Connection, Message
 
 _PREFIX = "sqlite:///"
+POLL_S = 0.2
 
 app = App(message_timeout_s=None)
 _numbers = count(1)
 _file: list[int] = []
+
+
+def _beside(suffix: str) -> Path:
+    """A file beside that of the sessions."""
+    return Path(app.config.store.removeprefix(_PREFIX) + suffix)
 
 
 def _begun(message: Message[Any]) -> str:
@@ -29,8 +36,7 @@ def _begun(message: Message[Any]) -> str:
     run = f"{os.getpid()}-{next(_numbers)}"
     if app.config.store.startswith(_PREFIX):
         if not _file:
-            path = Path(app.config.store.removeprefix(_PREFIX) + ".runs")
-            _file.append(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
+            _file.append(os.open(_beside(".runs"), os.O_WRONLY | os.O_APPEND | os.O_CREAT))
         os.write(_file[0], f"{message.id} {run}\n".encode())
     return run
 
@@ -52,6 +58,12 @@ async def count_up(message: Message[Any], connection: Connection) -> AsyncIterat
     run = _begun(message)
     for number in range(1, message.content["to"] + 1):
         await anyio.sleep(message.content["pauseS"])
+        while (
+            number == message.content["to"]
+            and message.content.get("held")
+            and not _beside(".let_go").exists()
+        ):
+            await anyio.sleep(POLL_S)
         yield {"number": number, "run": run}
 
 

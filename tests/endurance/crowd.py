@@ -21,7 +21,7 @@ from typing import Any
 from wsframe.protocol.connection import Role, WebSocket
 from wsframe.testing.faults.promise import Witness
 
-CONNECT_TIMEOUT_S = 20.0
+CONNECT_TIMEOUT_S = 60.0
 BACKOFF_S = (0.25, 4.0)
 _REQUEST = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -158,6 +158,11 @@ class LightClient:
         """How many messages are not answered."""
         return len(self._unanswered)
 
+    @property
+    def begun(self) -> bool:
+        """Has a part of an answer come?"""
+        return bool(self._begun)
+
     def _new_id(self) -> str:
         self._numbers += 1
         return f"{self._name}-{self._numbers}"
@@ -271,6 +276,8 @@ class LightClient:
         for message_id in list(self._unanswered):
             if message_id not in self._in_flight and self._sent_on.get(message_id) != self.link:
                 self._send(message_id)
+        if self.leaving:  # it was between two connections when it was told so
+            self.leave()
 
     def _answered(self, link: Link, message_id: str, message: dict[str, Any]) -> None:
         content = message["content"]

@@ -13,6 +13,7 @@ import anyio
 from tests.endurance.crowd import LightClient
 from tests.endurance.kills import APPLICATION, LAST_ANSWERS_S, ROOT, ran_into, stored
 from tests.endurance.runs import Runs
+from tests.endurance.storm import GATHER_TIMEOUT_S
 from tests.endurance.talkers import Talker
 from wsframe.testing.faults import Promise, ServerProcess, TcpProxy, Way
 
@@ -20,6 +21,40 @@ BETWEEN_S = 0.15
 """From one cut to the next, on average."""
 MOST_BYTES = 600
 """A cut after so many more bytes, at most, is in the middle of a frame as a rule."""
+PARTS, PART_PAUSE_S = 20, 0.03
+
+
+def _ask_on(crowd: list[LightClient]) -> None:
+    """Let each have a stream running."""
+    for client in crowd:
+        if not client.waiting:
+            client.ask("count", {"to": PARTS, "pauseS": PART_PAUSE_S}, parts=PARTS)
+
+
+async def _once_more(
+    proxy: TcpProxy, crowd: list[LightClient], talkers: list[Talker], counts: Counter[str]
+) -> None:
+    """Cut everybody at once when all are there and have had parts of more than one stream.
+
+    On a slow machine most of the cuts before came too early to be in the middle of anything.
+    """
+
+    def resumed() -> int:
+        return counts["resumed"] + counts["status resumed"]
+
+    with anyio.move_on_after(GATHER_TIMEOUT_S):
+        while not (
+            all(client.ready.is_set() for client in crowd)
+            and all(talker.connected for talker in talkers)
+            and counts["parts"] > PARTS * len(crowd)
+        ):
+            _ask_on(crowd)
+            await anyio.sleep(0.05)
+        _ask_on(crowd)
+        expected = resumed() + len(crowd) + len(talkers)
+        proxy.cut_all()
+        while resumed() < expected:
+            await anyio.sleep(0.05)
 
 
 async def cut(
@@ -75,9 +110,7 @@ async def cut(
             lives = [asyncio.create_task(client.live()) for client in crowd]
             while proxy.counts.cut < cuts:
                 await anyio.sleep(rng.expovariate(1 / BETWEEN_S))
-                for client in crowd:
-                    if not client.waiting:
-                        client.ask("count", {"to": 20, "pauseS": 0.03}, parts=20)
+                _ask_on(crowd)
                 if proxy.connections:
                     victim, reset = rng.choice(proxy.connections), rng.random() < 0.5
                     if rng.random() < 0.5:
@@ -87,6 +120,7 @@ async def cut(
                         victim.cut_after(rng.choice(list(Way)), after_bytes, reset=reset)
                 if proxy.counts.cut % 100 == 99:
                     say(f"{proxy.counts.cut} cuts, {dict(counts)}")
+            await _once_more(proxy, crowd, talkers, counts)
             counts["cuts"] = proxy.counts.cut
             tasks.cancel_scope.deadline = anyio.current_time() + LAST_ANSWERS_S
             for talker in talkers:

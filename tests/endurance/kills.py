@@ -12,7 +12,7 @@ import anyio.to_thread
 from selenium.webdriver import Chrome
 
 from tests.endurance import database
-from tests.endurance.page import Page
+from tests.endurance.page import LANES, Page
 from tests.endurance.runs import Runs
 from tests.endurance.talkers import Talker
 from wsframe.testing.faults import Promise, ServerProcess
@@ -60,12 +60,24 @@ async def _one_life(rng: random.Random, counts: Counter[str]) -> None:
             await anyio.sleep(rng.uniform(0.001, 0.02))
 
 
+async def _last_life(
+    counts: Counter[str], *, answers: int, resumed: int, page: Page | None
+) -> None:
+    """Let everybody be answered who was not, because each life was over before: a page twice."""
+    with anyio.move_on_after(LAST_ANSWERS_S):
+        while counts["answered"] < answers or counts["status resumed"] < resumed:
+            await anyio.sleep(0.05)
+        while page is not None and await anyio.to_thread.run_sync(page.asked) <= 2 * LANES:
+            await anyio.sleep(0.05)
+
+
 async def killed(
     folder: Path,
     *,
     kills: int,
     clients: int,
     seed: int,
+    answers: int = 0,
     browser: Chrome | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Counter[str], list[str]]:
@@ -76,6 +88,7 @@ async def killed(
         kills: how many.
         clients: Python clients.
         seed: of the moments, and of what the clients do.
+        answers: the last life goes on until the Python clients have had so many in all.
         browser: has a page that talks, too.
         say: is told how it goes.
 
@@ -114,6 +127,7 @@ async def killed(
                 await anyio.to_thread.run_sync(server.restart)
                 if number % 10 == 0:
                     say(f"{number} kills, {dict(counts)}")
+            await _last_life(counts, answers=answers, resumed=clients if kills else 0, page=page)
             for talker in talkers:
                 talker.stopping = True
             tasks.cancel_scope.deadline = anyio.current_time() + LAST_ANSWERS_S

@@ -11,7 +11,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests.endurance.runs import Runs
 from wsframe.testing.faults.promise import Witness
 
-LAST_ANSWERS_S = 60.0
+LAST_ANSWERS_S = 120.0
+LANES = 3
 
 _TALK = """
 const [lanes, report] = arguments;
@@ -74,7 +75,11 @@ class Page:
     def __init__(self, browser: Chrome, url: str) -> None:
         self._browser = browser
         browser.get(f"{url}/healthz")
-        assert browser.execute_async_script(_TALK, 3) == "talking"
+        assert browser.execute_async_script(_TALK, LANES) == "talking"
+
+    def asked(self) -> int:
+        """How many messages it has sent so far."""
+        return int(self._browser.execute_script("return talking.seen.requests.length"))
 
     def finish(self, witness: Witness, runs: Runs, counts: Counter[str]) -> None:
         """Let it stop, wait for its last answers, and tell what it has seen."""

@@ -22,7 +22,7 @@ class Runs:
         the answer that the client has must be that of the last run.
         """
         done: dict[str, list[str]] = {}
-        for line in database.with_name(database.name + ".runs").read_text().splitlines():
+        for line in _written(database):
             message_id, run = line.split()
             done.setdefault(message_id, []).append(run)
         return [
@@ -30,3 +30,13 @@ class Runs:
             for message_id, told in self._told.items()
             if list(told) != done.get(message_id, [])[-1:]
         ]
+
+
+def runs_begun(database: Path) -> int:
+    """How many runs of handlers have begun so far."""
+    return len(_written(database))
+
+
+def _written(database: Path) -> list[str]:
+    file = database.with_name(database.name + ".runs")
+    return file.read_text().splitlines() if file.exists() else []

@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 
 from tests.endurance.runs import Runs
-from wsframe.client import Client, ConnectError, RequestError
+from wsframe.client import Client, ConnectError, RequestError, Status
 from wsframe.testing.faults.promise import Witness
 
 ANSWER_TIMEOUT_S = 900.0
@@ -53,7 +53,7 @@ class Talker:
         self.statuses: list[str] = []
         self._client = Client(
             url,
-            open_timeout_s=60,
+            open_timeout_s=ANSWER_TIMEOUT_S,
             timeout_s=ANSWER_TIMEOUT_S,
             retries=1_000,
             backoff_base_s=0.05,
@@ -62,6 +62,11 @@ class Talker:
             random=self._rng.random,
             **(options or {}),
         )
+
+    @property
+    def connected(self) -> bool:
+        """Does it have a session on a connection, as far as it knows?"""
+        return self._client.status in {Status.OPEN, Status.RESUMED}
 
     def _status(self, status: str) -> None:
         self.statuses.append(str(status))
