@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-INSTALL_TIMEOUT_S = 120.0
+INSTALL_TIMEOUT_S = 80.0
+"""Some processes of the test runner may have to wait for each other's attempts."""
 OLDEST_NODE = 20
 
 

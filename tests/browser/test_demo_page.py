@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from selenium.common.exceptions import (
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
-from tests.chromium import DemoPage
+from tests.chromium import DemoPage, complaints
 from tests.running_server import RunningServer
 from wsframe.demo.stories import answer_to
 
@@ -35,16 +36,16 @@ def test_shift_enter_makes_a_new_line(page: DemoPage) -> None:
 
 def test_a_streamed_answer_grows_word_by_word(page: DemoPage) -> None:
     story = answer_to("Tell me a story")
+    page.browser.execute_script("""
+        globalThis.seen = [];
+        new MutationObserver(() => {
+          const text = document.querySelector("#messages .theirs .bubble")?.textContent;
+          if (text && text !== seen.at(-1)) seen.push(text);
+        }).observe(document.querySelector("#messages"), { childList: true, subtree: true });
+    """)
     page.try_example("stream")
-    seen: list[str] = []
-
-    def growing() -> bool:
-        text = page.bubbles[-1]
-        if not seen or seen[-1] != text:
-            seen.append(text)
-        return text == story
-
-    page.wait_until(growing, "the whole story")
+    page.wait_until(lambda: page.bubbles[-1:] == [story], "the whole story")
+    seen = page.browser.execute_script("return seen")
     assert len(seen) > 5, "the answer came in a few big steps"
     assert all(story.startswith(text) for text in seen)
     answer = page.wait_for_answer()
@@ -74,9 +75,10 @@ def test_a_handler_that_takes_too_long_can_be_tried_again(page: DemoPage) -> Non
 
 
 @pytest.mark.parametrize("how", ["button", "escape", "bubble"])
-def test_a_running_stream_is_cancelled(page: DemoPage, how: str) -> None:
+def test_a_running_stream_is_cancelled(slow_page: DemoPage, how: str) -> None:
+    page = slow_page
     page.try_example("stream")
-    page.wait_until(lambda: " " in page.bubbles[-1], "the first words")
+    page.wait_for_words()
     if how == "escape":
         page.type(Keys.ESCAPE)
     else:
@@ -93,12 +95,20 @@ def test_a_running_stream_is_cancelled(page: DemoPage, how: str) -> None:
 
 
 def test_an_answer_whose_connection_is_dropped_goes_on_where_it_was(page: DemoPage) -> None:
+    # In the page itself: between two commands of ours, the whole story might be told.
+    page.browser.execute_script("""
+        new MutationObserver((_, observer) => {
+          const told = document.querySelector("#messages .theirs .bubble")?.textContent;
+          if (!told?.includes(" ")) return;
+          observer.disconnect();
+          document.querySelector("#drop").click();
+        }).observe(document.querySelector("#messages"), { childList: true, subtree: true });
+    """)
     page.try_example("stream")
-    page.wait_until(lambda: " " in page.bubbles[-1], "the first words")
-    page.find("#drop").click()
+    resumed = "Resumed, nothing is lost"
+    page.wait_until(lambda: page.find("#status").text == resumed, resumed)
     answer = page.wait_for_answer()
-    page.wait_for_status("open")
-    assert page.find("#status").text == "Resumed, nothing is lost"
+    assert page.find("#status").text == resumed
     assert page.bubbles[-1] == answer_to("Tell me a story")
     assert "failed" not in (answer.get_attribute("class") or "").split()
     page.type("still here\n")
@@ -106,19 +116,31 @@ def test_an_answer_whose_connection_is_dropped_goes_on_where_it_was(page: DemoPa
     assert page.bubbles[-1] == "Echo: still here"
 
 
-def test_messages_go_both_ways_while_a_stream_runs(page: DemoPage) -> None:
+def test_messages_go_both_ways_while_a_stream_runs(slow_page: DemoPage) -> None:
+    page = slow_page
     page.try_example("stream")
-    page.wait_until(lambda: " " in page.bubbles[-1], "the first words")
+    page.wait_for_words()
     page.type("in between\n")
     page.wait_until(lambda: page.bubbles[-1] == "Echo: in between", "the echo")
     assert page.find_all("#messages li.running"), "the stream had ended before the echo came"
 
 
-def test_what_is_said_to_everyone_reaches_other_pages(page: DemoPage, demo: RunningServer) -> None:
+@pytest.fixture
+def demo_of_its_own(source_tree: Path) -> Iterator[RunningServer]:
+    """A demo that no other page has been at: the session of one that was left may live on."""
+    with RunningServer(["wsframe", "demo", "--port", "0"], cwd=source_tree / "tests") as server:
+        yield server
+
+
+def test_what_is_said_to_everyone_reaches_other_pages(
+    browser: Chrome, demo_of_its_own: RunningServer
+) -> None:
+    complaints(browser)  # what an earlier page has said at last
+    page = DemoPage(browser, f"{demo_of_its_own.http_url}/")
     first = page.browser.current_window_handle
     page.browser.switch_to.new_window("tab")
     try:
-        other = type(page)(page.browser, f"{demo.http_url}/")
+        other = type(page)(page.browser, f"{demo_of_its_own.http_url}/")
         other.wait_until(lambda: len(other.find_all("#wire li")) >= 4, "entering the room")
         page.browser.switch_to.window(first)
         page.choose("say")
@@ -131,6 +153,8 @@ def test_what_is_said_to_everyone_reaches_other_pages(page: DemoPage, demo: Runn
         page.browser.switch_to.window(page.browser.window_handles[-1])
         page.browser.close()
         page.browser.switch_to.window(first)
+    assert page.complaints() == []
+    browser.get("about:blank")
 
 
 def test_the_wire_panel_shows_every_message_and_no_secret(page: DemoPage) -> None:
@@ -201,12 +225,14 @@ def test_nothing_overflows_and_text_has_contrast(
     assert {name: ratio for name, ratio in measured["contrast"].items() if ratio < 4.5} == {}
 
 
-def test_the_page_says_so_when_the_server_is_gone_and_comes_back(browser: Chrome) -> None:
-    command = ["wsframe", "demo", "--port", "0"]
-    with RunningServer(command, cwd=Path(__file__).parent) as server:
+def test_the_page_says_so_when_the_server_is_gone_and_comes_back(
+    browser: Chrome, source_tree: Path
+) -> None:
+    slow = ["wsframe", "run", "tests.integration.slow_demo:app", "--port", "0"]
+    with RunningServer(slow, cwd=source_tree) as server:
         page = DemoPage(browser, f"{server.http_url}/")
         page.try_example("stream")
-        page.wait_until(lambda: " " in page.bubbles[-1], "the first words")
+        page.wait_for_words()
         server.kill()
         page.wait_for_status("reconnecting")
         assert page.find("#status").text == "Reconnecting…"
@@ -220,7 +246,7 @@ def test_the_page_says_so_when_the_server_is_gone_and_comes_back(browser: Chrome
             ):  # it is trying already
                 page.find("#reconnect").click()
             page.wait_for_status("open")
-            page.wait_until(lambda: page.bubbles[-1] == "Echo: sent while away", "the echo")
+            page.wait_until(lambda: "Echo: sent while away" in page.bubbles, "the echo")
             interrupted = page.bubbles[1].split("\n")
             assert interrupted[-2] == "session_lost"
             assert page.find_all("#messages li.running") == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,13 +12,12 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.chromium import WAIT_S
 from tests.docs.pages import read_page
 from tests.running_server import RunningServer
 from wsframe.testing.faults import free_port
 
 pytestmark = pytest.mark.browser
-
-WAIT_S = 30.0
 
 
 @pytest.fixture
@@ -31,6 +32,11 @@ def tutorial(source_tree: Path, tmp_path: Path) -> Iterator[RunningServer]:
     options = ["--port", str(free_port()), "--set", "store=sqlite:///chat.db"]
     with RunningServer(["wsframe", "run", "chat:app", *options], cwd=tmp_path) as server:
         yield server
+
+
+def waiting_to_be_stored(server: RunningServer) -> int:
+    with urllib.request.urlopen(f"{server.http_url}/metrics.json") as response:
+        return int(json.load(response)["store"]["waiting"])
 
 
 def test_the_tutorial_leads_to_a_chat_that_works(browser: Chrome, tutorial: RunningServer) -> None:
@@ -68,6 +74,7 @@ def test_the_tutorial_leads_to_a_chat_that_works(browser: Chrome, tutorial: Runn
     told = ['pushed: said {"text":"Hello"}', 'answer: say {"receivers":1}']
     assert type_and_wait("say Hello", 2) == told
 
+    waiting.until(lambda _: waiting_to_be_stored(tutorial) == 0)  # durability is "batched"
     before = len(shown())
     tutorial.restart()
     waiting.until(lambda _: shown()[before:][-1:] == ["resumed"])

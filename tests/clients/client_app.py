@@ -7,7 +7,16 @@ from typing import Any
 
 import anyio
 
-from wsframe import App, CloseConnection, Connection, HandlerError, Message, Refused, hookimpl
+from wsframe import (
+    App,
+    CloseConnection,
+    Connection,
+    HandlerError,
+    Message,
+    Refused,
+    Request,
+    hookimpl,
+)
 
 STALE_TOKEN = "stale"
 
@@ -23,6 +32,19 @@ class Tokens:
 
 app = App(plugins=[Tokens()], max_in_flight=8, max_message_bytes=65_536)
 runs: Counter[str] = Counter()
+gates: dict[str, anyio.Event] = {}
+"""What handlers wait for, by name."""
+
+
+def gate(name: str) -> anyio.Event:
+    return gates.setdefault(name, anyio.Event())
+
+
+@app.http_route("/open/*", methods=["POST"])
+async def open_gate(request: Request) -> dict[str, Any]:
+    """Let those go on who wait; whether their client is there is of no matter."""
+    gate(request.path.rpartition("/")[2]).set()
+    return {}
 
 
 @app.handler("text")
@@ -36,10 +58,19 @@ async def slowly(message: Message[Any], connection: Connection) -> dict[str, Any
     return {"n": message.content["n"]}
 
 
+@app.handler("wait", concurrent=True)
+async def wait(message: Message[Any], connection: Connection) -> dict[str, Any]:
+    await gate(message.content["gate"]).wait()
+    return {"n": message.content["n"]}
+
+
 @app.handler("ask", concurrent=True)
 async def ask(message: Message[Any], connection: Connection) -> Any:
-    for word in message.content["prompt"].split():
+    waits_at = message.content.get("gates", {})
+    for number, word in enumerate(message.content["prompt"].split(), 1):
         yield {"delta": word}
+        if str(number) in waits_at:
+            await gate(waits_at[str(number)]).wait()
         await anyio.sleep(message.content.get("pause_s", 0))
     if message.content.get("endless"):
         await anyio.sleep_forever()

@@ -14,6 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from wsframe.demo import app
 from wsframe.demo.stories import LONGEST_QUOTE, STORIES, answer_to
 
+GUARD_S = 90.0
+"""A deadlock guard: what a test waits for comes much earlier."""
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -28,7 +31,7 @@ async def address() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def client(address: str) -> AsyncIterator[ClientConnection]:
-    async with connect(address) as connection:
+    async with connect(address, open_timeout=GUARD_S) as connection:
         yield connection
 
 
@@ -76,7 +79,7 @@ async def test_say_reaches_everyone_who_entered_and_names_its_sender(
 ) -> None:
     (init,) = await ask(client, "init", {})
     await ask(client, "enter", {})
-    async with connect(address) as other:
+    async with connect(address, open_timeout=GUARD_S) as other:
         (answer,) = await ask(other, "enter", {})
         assert answer["content"] == {"room": "lobby"}
         said, answer = await ask(client, "say", {"text": "hello"})
@@ -99,7 +102,7 @@ async def test_every_page_is_served_under_a_strict_policy(
     address: str, path: str, content_type: str
 ) -> None:
     origin = address.replace("ws://", "http://").removesuffix("/ws")
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=GUARD_S) as http:
         page = await http.get(f"{origin}{path}")
     assert page.status_code == 200
     assert page.headers["content-type"] == content_type
@@ -110,14 +113,14 @@ async def test_every_page_is_served_under_a_strict_policy(
 
 async def test_health_is_told_beside_the_pages(address: str) -> None:
     origin = address.replace("ws://", "http://").removesuffix("/ws")
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=GUARD_S) as http:
         assert (await http.get(f"{origin}/healthz")).status_code == 200
         assert (await http.get(f"{origin}/missing.js")).status_code == 404
 
 
 async def test_the_index_names_only_files_that_are_served(address: str) -> None:
     origin = address.replace("ws://", "http://").removesuffix("/ws")
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=GUARD_S) as http:
         index = await http.get(f"{origin}/")
         named = set(re.findall(r'(?:src|href)="([^"#][^"]*)"', index.text))
         assert named == {"icon.svg", "style.css", "wsframe-client.js", "chat.js"}

@@ -13,6 +13,13 @@ export async function converseThroughClient({ Client, WebSocket, url }) {
   // Node's ws can end a connection without a word; a browser closes it with a code of its own.
   const cut = () => (socket.terminate ? socket.terminate() : socket.close(4000));
 
+  /** Lets a handler go on that waits. */
+  async function open(gate) {
+    const page = new URL(url, globalThis.location?.href).href.replace(/^ws/, "http");
+    const answer = await fetch(new URL(`/open/${gate}`, page), { method: "POST" });
+    await answer.text();
+  }
+
   function connect(options = {}) {
     const client = new Client(url, { WebSocket: Tapped, ...options });
     const statuses = [];
@@ -167,17 +174,25 @@ export async function converseThroughClient({ Client, WebSocket, url }) {
       return { content, statuses };
     },
 
-    async resumed() { // dropped twice in the middle of two answers
+    async resumed() { // dropped twice in the middle of two answers, which go on meanwhile
       const { client, statuses } = connect();
       const prompt = Array.from({ length: 30 }, (_, number) => `word${number}`).join(" ");
-      const stream = client.stream("ask", { prompt, pause_s: 0.03 });
-      const request = client.request("slowly", { seconds: 0.5, n: 7 });
+      const gates = { 2: "first", 20: "second" }; // the server says no more before the drop
+      const stream = client.stream("ask", { prompt, pause_s: 0.03, gates });
+      const request = client.request("wait", { gate: "second", n: 7 });
       const sessions = new Set();
       const words = [];
       for await (const { content } of stream) {
         words.push(content.delta);
         sessions.add(client.sessionId);
-        if (words.length === 2 || words.length === 20) cut();
+        const gate = gates[words.length];
+        if (!gate) continue;
+        const gone = reached(client, ["connecting"]);
+        const back = reached(client, ["open", "resumed", "gap"]);
+        cut();
+        await gone;
+        await open(gate);
+        await back;
       }
       const { content } = await request;
       client.close();
