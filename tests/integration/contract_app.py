@@ -12,19 +12,22 @@ import anyio
 from wsframe import App, Connection, HandlerError, Message
 
 OUTBOX_BYTES = 2_097_152
+SETTINGS = {
+    "WSFRAME_OUTBOX_BYTES": str(OUTBOX_BYTES),
+    "WSFRAME_MAX_MESSAGE_BYTES": "1572864",
+    "WSFRAME_COMPRESSION_MIN_BYTES": "64",
+    "WSFRAME_DRAIN_TIMEOUT_S": "60",
+    "WSFRAME_CLOSE_TIMEOUT_S": "3",
+    "WSFRAME_MESSAGE_TIMEOUT_S": "none",
+    "WSFRAME_MAX_IN_FLIGHT": "2000",
+    "WSFRAME_HEARTBEAT_INTERVAL_S": "600",
+}
+"""Those that matter for the suite; the command line, which is stronger, may have others."""
 
 
 def make_app() -> App:
-    """An application, and its settings that matter for the suite."""
-    app = App(
-        outbox_bytes=OUTBOX_BYTES,
-        max_message_bytes=1_572_864,
-        compression_min_bytes=64,
-        drain_timeout_s=2,
-        close_timeout_s=1,
-        message_timeout_s=None,
-        max_in_flight=2_000,
-    )
+    """An application, which takes its settings from outside."""
+    app = App()
     app.rooms.open_to_clients("lobby")
     state: Counter[str] = Counter()
     closed: list[Any] = []
@@ -55,16 +58,26 @@ def make_app() -> App:
     async def parts(message: Message[Any], connection: Connection) -> Any:
         padding = "x" * message.content["bytes"]
         for number in range(message.content["n"]):
-            state["parts"] = number + 1
+            state[message.content.get("counted", "parts")] = number + 1
             yield {"n": number, "padding": padding}
 
     @app.handler("hang")
     async def hang(message: Message[Any], connection: Connection) -> Any:
+        state["hung"] += 1
         state["hanging"] += 1
         try:
             await anyio.sleep_forever()
         finally:
             state["hanging"] -= 1
+
+    @app.handler("outlast")
+    async def outlast(message: Message[Any], connection: Connection) -> Any:
+        """End once another message was refused because the server is about to stop."""
+        state["hanging"] += 1
+        while not app.metrics()["messages"]["refused"]["draining"]:
+            await anyio.sleep(0.01)
+        state["hanging"] -= 1
+        return message.content
 
     @app.handler("stubborn")
     async def stubborn(message: Message[Any], connection: Connection) -> Any:

@@ -24,6 +24,7 @@ from tests.conformance.peer import (
     parse_head,
     request,
 )
+from tests.integration.contract_app import SETTINGS
 from tests.running_server import RunningServer
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,10 @@ def native(transport: str, backend: str, over: str) -> Way:
 
 _APP = "tests.integration.contract_app:app"
 _MOUNTED = "tests.integration.contract_mounted"
-_UVICORN = ("uvicorn", "--port", "0", "--log-level", "info", "--ws-max-size", "4000000", "--ws")
+_UVICORN = (
+    *("uvicorn", "--port", "0", "--log-level", "info", "--ws-max-size", "4000000"),
+    *("--ws-ping-interval", "600", "--ws"),  # its pings fail where a client does not read
+)
 _HYPERCORN = ("hypercorn", "--workers", "0", "--bind", "127.0.0.1:0", "--worker-class")
 WAYS = [
     *(native("asyncio", b, over) for b in ("asyncio", "uvloop") for over in ("tcp", "tls", "unix")),
@@ -108,7 +112,7 @@ class ServedApp(RunningServer):
             command += ["--tls-certificate", str(file)]
             self._tls = ssl.create_default_context()
             authority.configure_trust(self._tls)
-        super().__init__([*command, *settings], cwd=ROOT)
+        super().__init__([*command, *settings], cwd=ROOT, settings=SETTINGS)
 
     def __exit__(self, *error: object) -> None:
         self.stop()

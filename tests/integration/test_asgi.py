@@ -23,7 +23,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 class Exchange:
-    """One scope, its events both ways."""
+    """One scope, its events both ways; the client answers a close, as long as ``answers``."""
 
     def __init__(self, app: App, **scope: Any) -> None:
         self._app = app
@@ -33,6 +33,7 @@ class Exchange:
         self._changed = anyio.Event()
         self.fails = ""
         self.hangs = False
+        self.answers = True
         self.ended = False
 
     async def run(self) -> None:
@@ -50,6 +51,8 @@ class Exchange:
         if self.hangs:
             await anyio.sleep_forever()
         self.events.append(event)
+        if event["type"] == "websocket.close" and self.answers:
+            self.give("websocket.disconnect", code=event["code"])
         self._changed.set()
         self._changed = anyio.Event()
         await anyio.lowlevel.checkpoint()
@@ -75,7 +78,7 @@ class Exchange:
 
 
 def make_app(**settings: Any) -> App:
-    app = App(close_timeout_s=0.05, drain_timeout_s=0.05, **settings)
+    app = App(**{"close_timeout_s": GUARD_S, "drain_timeout_s": GUARD_S, **settings})
 
     @app.handler("text")
     async def text(message: Any, connection: Any) -> Any:
@@ -286,7 +289,7 @@ async def test_a_send_that_fails_ends_the_connection() -> None:
 async def test_31_a_server_whose_send_hangs_costs_a_bounded_outbox_and_then_the_connection() -> (
     None
 ):
-    app = make_app(outbox_bytes=100_000)
+    app = make_app(outbox_bytes=100_000, close_timeout_s=0.05)
     async with running(app) as tasks:
         peer = websocket(app, subprotocols=[])
         tasks.start_soon(peer.run)
@@ -302,9 +305,10 @@ async def test_31_a_server_whose_send_hangs_costs_a_bounded_outbox_and_then_the_
 
 
 async def test_a_server_that_never_reports_the_end_of_a_close_is_not_waited_for() -> None:
-    app = make_app()
+    app = make_app(close_timeout_s=0.05)
     async with running(app) as tasks:
         peer = websocket(app)
+        peer.answers = False
         tasks.start_soon(peer.run)
         peer.give("websocket.receive", bytes=b"{}")
         assert (await peer.event("websocket.close"))["code"] == 1003

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -54,7 +55,8 @@ class Client:
 
 @contextmanager
 def connected(url: str) -> Iterator[Client]:
-    with connect(url, subprotocols=[Subprotocol("wsframe.v1.json")]) as connection:
+    subprotocols = [Subprotocol("wsframe.v1.json")]
+    with connect(url, subprotocols=subprotocols, open_timeout=ANSWER_TIMEOUT_S) as connection:
         yield Client(connection)
 
 
@@ -156,8 +158,11 @@ def test_rooms_tell_everyone_inside_and_nobody_else(examples: Path) -> None:
 def test_a_report_is_finished_although_the_server_was_killed(
     examples: Path, tmp_path: Path
 ) -> None:
-    for name in ("reports.py", "ask_for_report.py"):
-        shutil.copy(examples / name, tmp_path)
+    shutil.copy(examples / "ask_for_report.py", tmp_path)
+    application = (examples / "reports.py").read_text()
+    assert application.count("CHAPTER_S = 0.5\n") == 1
+    # Slower in its first life: it must not be ready before it is killed.
+    (tmp_path / "reports.py").write_text(application.replace("CHAPTER_S = 0.5", "CHAPTER_S = 2.5"))
     with ServerProcess("reports:app", cwd=tmp_path) as server:
         client = subprocess.Popen(
             [sys.executable, "ask_for_report.py", server.ws_url],
@@ -168,6 +173,9 @@ def test_a_report_is_finished_although_the_server_was_killed(
         with client:
             try:
                 wait_for_chapters(tmp_path / "drafts", 2)
+                server.kill()
+                (tmp_path / "reports.py").write_text(application)
+                os.utime(tmp_path / "reports.py", (0, 0))  # not the age of what is compiled
                 server.restart()
                 said, _ = client.communicate(timeout=ANSWER_TIMEOUT_S)
             finally:

@@ -6,13 +6,17 @@ several frames, and the heartbeat's WebSocket pings are answered by the browser 
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver import Chrome
+from selenium.webdriver.support.wait import WebDriverWait
 
-from tests.chromium import start_chromium, why_unavailable
+from tests.chromium import WAIT_S, start_chromium, why_unavailable
 from tests.foreign_clients import check_shared_conversation
 from tests.running_server import RunningServer
 
@@ -31,27 +35,44 @@ def conversation(
         "\nconst [url, report] = arguments;"
         "\nconverse(WebSocket, url).then(report, (error) => report({ failed: String(error) }));"
     )
-    settings = {"WSFRAME_HEARTBEAT_INTERVAL_S": "0.5", "WSFRAME_HEARTBEAT_TIMEOUT_S": "1"}
+    settings = {"WSFRAME_CLOSE_TIMEOUT_S": "60"}
     command = ["wsframe", "demo", "--port", "0"]
-    with RunningServer(command, cwd=source_tree / "tests", settings=settings) as server:
-        browser = start_chromium(tmp_path_factory.mktemp("chromium"))
-        try:
+    browser = start_chromium(tmp_path_factory.mktemp("chromium"))
+    try:
+        with RunningServer(command, cwd=source_tree / "tests", settings=settings) as server:
             browser.get(f"{server.http_url}/")
             result = browser.execute_async_script(script, server.ws_url)
-            assert "failed" not in result, result
-            result["idle"] = browser.execute_async_script(STAY_IDLE, server.ws_url)
-            yield result
-        finally:
-            browser.quit()
+        assert "failed" not in result, result
+        result["idle"] = stay_idle(browser, source_tree)
+        yield result
+    finally:
+        browser.quit()
 
 
-STAY_IDLE = """
+def stay_idle(browser: Chrome, source_tree: Path) -> Any:
+    """What becomes of a connection that is pinged, and pinged again, which says that it answers."""
+    settings = {"WSFRAME_HEARTBEAT_INTERVAL_S": "0.5", "WSFRAME_HEARTBEAT_TIMEOUT_S": "60"}
+    command = ["wsframe", "run", "tests.integration.slow_demo:app", "--port", "0"]
+    with RunningServer(command, cwd=source_tree, settings=settings) as server:
+
+        def pinged_again(_browser: Chrome) -> bool:
+            with urllib.request.urlopen(f"{server.http_url}/pings") as response:
+                return bool(json.load(response)["pings"] >= 4)
+
+        browser.get(f"{server.http_url}/healthz")
+        browser.execute_async_script(OPEN_IDLE, server.ws_url)
+        WebDriverWait(browser, WAIT_S).until(pinged_again, "a ping was not answered")
+        return browser.execute_script(REPORT_IDLE)
+
+
+OPEN_IDLE = """
 const [url, report] = arguments;
-const socket = new WebSocket(url, ["wsframe.v1.json"]);
-let closed = null;
-socket.onclose = ({ code }) => { closed = code; };
-setTimeout(() => report({ closed, open: socket.readyState === WebSocket.OPEN }), 4000);
+globalThis.idle = new WebSocket(url, ["wsframe.v1.json"]);
+globalThis.endedWith = null;
+idle.onclose = ({ code }) => { endedWith = code; };
+idle.onopen = report;
 """
+REPORT_IDLE = "return { closed: endedWith, open: idle.readyState === WebSocket.OPEN };"
 
 
 def test_chromium_holds_the_shared_conversation(conversation: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ def conversation(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """What Node reports, from both native transports."""
     node_folder = folder_with_ws()
     command = ["wsframe", "demo", "--port", "0"]
-    settings = {"WSFRAME_TRANSPORT": request.param}
+    settings = {"WSFRAME_TRANSPORT": request.param, "WSFRAME_CLOSE_TIMEOUT_S": "60"}
     with RunningServer(command, cwd=node_folder, settings=settings) as server:
         node = subprocess.run(
             ["node", "run.mjs", server.ws_url],

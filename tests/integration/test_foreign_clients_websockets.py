@@ -23,17 +23,38 @@ ANSWER_TIMEOUT_S = 90.0
 
 
 @pytest.fixture(scope="module", params=["asyncio", "anyio"])
-def server(request: pytest.FixtureRequest, source_tree: Path) -> Iterator[RunningServer]:
+def settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    return {"WSFRAME_TRANSPORT": request.param, "WSFRAME_CLOSE_TIMEOUT_S": "60"}
+
+
+@pytest.fixture(scope="module")
+def server(settings: dict[str, str], source_tree: Path) -> Iterator[RunningServer]:
     command = ["wsframe", "demo", "--port", "0"]
-    settings = {"WSFRAME_TRANSPORT": request.param}
     with RunningServer(command, cwd=source_tree / "tests", settings=settings) as running:
         yield running
 
 
 @pytest.fixture
 def client(server: RunningServer) -> Iterator[ClientConnection]:
-    with connect(server.ws_url, subprotocols=[JSON], max_size=4 * MIB) as connection:
+    with open_connection(server, subprotocols=[JSON], max_size=4 * MIB) as connection:
         yield connection
+
+
+@pytest.fixture
+def slowly_told(settings: dict[str, str], source_tree: Path) -> Iterator[ClientConnection]:
+    """A client of a server whose stories last."""
+    command = ["wsframe", "run", "tests.integration.slow_demo:app", "--port", "0"]
+    with (
+        RunningServer(command, cwd=source_tree, settings=settings) as running,
+        open_connection(running, subprotocols=[JSON]) as connection,
+    ):
+        yield connection
+
+
+def open_connection(server: RunningServer, **options: Any) -> ClientConnection:
+    connection = connect(server.ws_url, open_timeout=ANSWER_TIMEOUT_S, **options)
+    assert isinstance(connection, ClientConnection)
+    return connection
 
 
 def receive(client: ClientConnection) -> dict[str, Any]:
@@ -69,7 +90,7 @@ def test_a_text_is_answered(client: ClientConnection) -> None:
 
 
 def test_a_client_without_a_subprotocol_speaks_json(server: RunningServer) -> None:
-    with connect(server.ws_url) as bare:
+    with open_connection(server) as bare:
         assert bare.subprotocol is None
         assert request(bare, "text", {"text": "Hi"})["content"] == {"text": "Echo: Hi"}
 
@@ -85,7 +106,8 @@ def test_an_answer_is_streamed_word_by_word(client: ClientConnection) -> None:
     assert part["content"] == {"words": len(story.split())}
 
 
-def test_other_messages_are_answered_while_a_stream_runs(client: ClientConnection) -> None:
+def test_other_messages_are_answered_while_a_stream_runs(slowly_told: ClientConnection) -> None:
+    client = slowly_told
     client.send(json.dumps({"id": "s", "type": "ask", "content": {"prompt": "a story"}}))
     assert receive(client)["replyTo"] == "s"
     client.send(json.dumps({"id": "t", "type": "text", "content": {"text": "Hi"}}))
@@ -96,7 +118,8 @@ def test_other_messages_are_answered_while_a_stream_runs(client: ClientConnectio
     assert answer["content"] == {"text": "Echo: Hi"}
 
 
-def test_a_running_stream_is_cancelled(client: ClientConnection) -> None:
+def test_a_running_stream_is_cancelled(slowly_told: ClientConnection) -> None:
+    client = slowly_told
     client.send(json.dumps({"id": "s", "type": "ask", "content": {"prompt": "a story"}}))
     assert receive(client)["content"] == {"delta": answer_to("a story").split()[0]}
     client.send(json.dumps({"id": "c", "type": "cancel", "content": {"id": "s"}}))
@@ -134,8 +157,8 @@ def test_a_ping_message_is_answered(client: ClientConnection) -> None:
 def test_a_message_of_one_mebibyte_is_echoed(
     server: RunningServer, compression: str | None
 ) -> None:
-    with connect(
-        server.ws_url, subprotocols=[JSON], compression=compression, max_size=4 * MIB
+    with open_connection(
+        server, subprotocols=[JSON], compression=compression, max_size=4 * MIB
     ) as client:
         assert client.response is not None
         extensions = client.response.headers.get("Sec-WebSocket-Extensions", "")
@@ -146,14 +169,14 @@ def test_a_message_of_one_mebibyte_is_echoed(
 
 @pytest.mark.parametrize("compression", ["deflate", None])
 def test_a_fragmented_message_arrives_whole(server: RunningServer, compression: str | None) -> None:
-    with connect(server.ws_url, subprotocols=[JSON], compression=compression) as client:
+    with open_connection(server, subprotocols=[JSON], compression=compression) as client:
         message = json.dumps({"id": "1", "type": "text", "content": {"text": "in pieces"}})
         client.send(message[at : at + 7] for at in range(0, len(message), 7))
         assert receive(client)["content"] == {"text": "Echo: in pieces"}
 
 
 def test_messagepack_is_spoken_in_binary_frames(server: RunningServer) -> None:
-    with connect(server.ws_url, subprotocols=[MSGPACK, JSON]) as client:
+    with open_connection(server, subprotocols=[MSGPACK, JSON]) as client:
         assert client.subprotocol == MSGPACK
         message = {"id": "1", "type": "text", "content": {"text": "Hi"}}
         client.send(msgspec.msgpack.encode(message))

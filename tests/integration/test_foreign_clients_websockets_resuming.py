@@ -99,7 +99,8 @@ def clients(server: RunningServer) -> Iterator[Connect]:
 
         def connected(*protocols: str, to: RunningServer = server) -> ByHand:
             offered = [Subprotocol(each) for each in protocols or [JSON]]
-            return ByHand(stack.enter_context(connect(to.ws_url, subprotocols=offered)))
+            opened = connect(to.ws_url, subprotocols=offered, open_timeout=WAIT_S)
+            return ByHand(stack.enter_context(opened))
 
         yield connected
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ TRANSPORTS = [
     native("anyio", "asyncio", "tcp"),
 ]
 STRICT = (
-    "handshake_timeout_s=0.6",
+    "handshake_timeout_s=60",  # nobody is late whom this machine makes wait
     "close_timeout_s=0.4",
-    "max_header_bytes=1000",
     "heartbeat_interval_s=0",
     "outbox_bytes=4194304",
 )
+HURRIED = ("handshake_timeout_s=0.6",)
 BEATING = ("heartbeat_interval_s=0.4", "heartbeat_timeout_s=0.4")
+PATIENTLY_BEATING = ("heartbeat_interval_s=0.4", "heartbeat_timeout_s=60")
 Serve = Callable[..., ServedApp]
 
 
@@ -65,14 +67,19 @@ def answered(server: ServedApp, data: bytes) -> tuple[int, dict[str, str], Any]:
     """Status, headers and JSON body of what some bytes are answered."""
     with server.socket() as opened:
         opened.sendall(data)
-        return read_answer(opened)
+        return parse_answer(everything_from(opened))
 
 
-def read_answer(opened: socket.socket) -> tuple[int, dict[str, str], Any]:
+def everything_from(opened: socket.socket) -> bytes:
+    """What the server sends up to the end, orderly or not."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while more := opened.recv(65_536):
             received += more
+    return received
+
+
+def parse_answer(received: bytes) -> tuple[int, dict[str, str], Any]:
     head, _, body = received.partition(b"\r\n\r\n")
     handshake = parse_head(head)
     return handshake.status, handshake.headers, json.loads(body) if body else None
@@ -106,7 +113,7 @@ def test_one_more_from_one_address_is_429_until_one_leaves(serve: Serve) -> None
 
 
 def test_heads_over_the_limits_are_refused(serve: Serve) -> None:
-    server = serve(*STRICT)
+    server = serve("max_header_bytes=1000", "handshake_timeout_s=60")
     long_header = request(start="GET /ws HTTP/1.1", X="x" * 2_000)
     assert answered(server, long_header)[0] == 431
     assert answered(server, request(start=f"GET /{'x' * 2_000} HTTP/1.1"))[0] == 414
@@ -115,22 +122,31 @@ def test_heads_over_the_limits_are_refused(serve: Serve) -> None:
 
 
 def test_a_request_that_is_not_complete_in_time_is_408_and_silence_is_closed(serve: Serve) -> None:
-    server = serve(*STRICT)
-    with server.socket() as begun, server.socket() as silent:
-        begun.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
-        status, headers, body = read_answer(begun)
-        assert (status, body["code"], headers["connection"]) == (408, "request_timeout", "close")
+    server = serve(*HURRIED)
+    with server.socket() as silent:
         assert silent.recv(1) == b""
+
+    answers = [b""]
+
+    def half_a_request_is_answered() -> bool:
+        with server.socket() as begun:
+            begun.sendall(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
+            answers.append(everything_from(begun))
+        return answers[-1] != b""  # where even the half came too late, nothing was asked
+
+    until(half_a_request_is_answered)
+    status, headers, body = parse_answer(answers[-1])
+    assert (status, body["code"], headers["connection"]) == (408, "request_timeout", "close")
 
 
 def test_a_silent_peer_is_pinged_and_dropped_with_4408(serve: Serve) -> None:
-    server = serve(*BEATING)
-    with Client(server) as alive:
-        for _ in range(2):  # whoever answers is alive
+    with Client(serve(*PATIENTLY_BEATING)) as alive:
+        for _ in range(2):  # whoever answers is alive, and only who is alive is pinged again
             found = alive.receive()
             assert found.opcode == PING
             alive.send(frame(PONG, found.payload))
         assert alive.ask("text", n=1)["content"] == {"n": 1}
+    server = serve(*BEATING)
     with Client(server, query="silent") as silent:
         assert silent.receive().opcode == PING
         closing = silent.receive()
@@ -139,13 +155,18 @@ def test_a_silent_peer_is_pinged_and_dropped_with_4408(serve: Serve) -> None:
 
 
 def test_32_a_stopped_peer_is_dropped_and_leaves_nothing_behind(serve: Serve) -> None:
-    server = serve(*BEATING)
+    server = serve("heartbeat_interval_s=0.4", "heartbeat_timeout_s=2")
     program = (
-        "import socket, sys, time\n"
+        "import socket\n"
         f"s = socket.create_connection(('127.0.0.1', {server.port}))\n"
         f"s.sendall({request(start='GET /ws?stopped HTTP/1.1')!r})\n"
         f"s.sendall({spoken('hang', '1')!r})\n"
-        "s.recv(1); print('ready', flush=True); time.sleep(60)\n"
+        "head = b''\n"
+        "while not head.endswith(b'\\r\\n\\r\\n'):\n"
+        "    head += s.recv(1)\n"
+        "print('ready', flush=True)\n"
+        "while ping := s.recv(200):\n"  # it lives until it is stopped
+        "    s.sendall(bytes([0x8A, 0x80 | len(ping) - 2]) + bytes(4) + ping[2:])\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
@@ -153,13 +174,18 @@ def test_32_a_stopped_peer_is_dropped_and_leaves_nothing_behind(serve: Serve) ->
         try:
             assert peer.stdout is not None
             assert peer.stdout.readline() == "ready\n"
-            until(lambda: server.state()["hanging"] == 1)
+            # Not "hanging": a machine that stands still may have cost it its connection already.
+            until(lambda: server.state().get("hung") == 1)
             peer.send_signal(signal.SIGSTOP)
             assert closing_seen(server, "stopped")[0] == 4408
             until(lambda: server.state()["hanging"] == 0)
-            metrics = server.get("/metrics.json")[1]
-            assert metrics["connections"]["active"] == 0
-            assert set(metrics["outboxes"].values()) == {0}
+
+            def nothing_is_left() -> bool:
+                metrics = server.get("/metrics.json")[1]
+                outboxes = set(metrics["outboxes"].values())
+                return bool(metrics["connections"]["active"] == 0 and outboxes == {0})
+
+            until(nothing_is_left)
         finally:
             peer.kill()
 
@@ -198,9 +224,11 @@ def test_pipelined_requests_of_a_client_that_never_reads_cost_no_memory(serve: S
         opened.setblocking(False)
         sent = 0
         deadline = time.monotonic() + 2
-        while sent < 4_000_000 and time.monotonic() < deadline:
-            with contextlib.suppress(BlockingIOError):
-                sent += opened.send(one * 400)
+        with contextlib.suppress(ConnectionError):  # it may be given up, after handshake_timeout_s
+            while sent < 4_000_000 and time.monotonic() < deadline:
+                with contextlib.suppress(BlockingIOError):
+                    sent += opened.send(one * 400)
+        assert sent > 100_000
         assert server.get("/healthz")[0] == 200
         assert memory_kib(server) - before < 16 * 1024
 
@@ -234,31 +262,37 @@ def test_33_without_file_descriptors_it_accepts_again_afterwards(serve: Serve) -
         assert other.ask("text", "2", n=3)["content"] == {"n": 3}
 
 
+@contextlib.contextmanager
+def stalled_handshakes(server: ServedApp) -> Iterator[list[socket.socket]]:
+    """Hundreds who connect and say nothing, or half of it."""
+    with contextlib.ExitStack() as stack:
+        stalled = [stack.enter_context(server.socket()) for _ in range(800)]
+        for opened in stalled[::2]:
+            with contextlib.suppress(ConnectionError):  # its time was over before
+                opened.sendall(b"GET /ws HTTP/1.1\r\nHost")
+        yield stalled
+
+
 @pytest.mark.slow
 def test_7_a_thousand_stalled_handshakes_do_not_keep_a_good_client_out(serve: Serve) -> None:
-    server = serve("handshake_timeout_s=2")
-    stalled = [server.socket() for _ in range(800)]
-    try:
-        for opened in stalled[::2]:
-            opened.sendall(b"GET /ws HTTP/1.1\r\nHost")
-        with Client(server) as client:
-            assert client.ask("text", n=1)["content"] == {"n": 1}
+    patient = serve("handshake_timeout_s=120")
+    with stalled_handshakes(patient), Client(patient) as client:
+        assert client.ask("text", n=1)["content"] == {"n": 1}
+
+
+@pytest.mark.slow
+def test_7_stalled_handshakes_are_ended_in_time(serve: Serve) -> None:
+    with stalled_handshakes(serve("handshake_timeout_s=2")) as stalled:
         for opened in stalled:
-            received = b""
-            with contextlib.suppress(ConnectionResetError):
-                while more := opened.recv(4_096):
-                    received += more
+            received = everything_from(opened)
             assert received == b"" or received.startswith(b"HTTP/1.1 408 ")
-    finally:
-        for opened in stalled:
-            opened.close()
 
 
 @pytest.mark.slow
 def test_35_a_storm_of_reconnects_comes_in_and_the_rest_is_told_when_to_return(
     serve: Serve,
 ) -> None:
-    server = serve("max_connections=300")
+    server = serve("max_connections=300", "heartbeat_interval_s=0")
     clients: list[Client] = []
     try:
         for _ in range(400):
@@ -289,6 +323,9 @@ def test_31_one_in_ten_never_reads_and_the_others_get_everything(serve: Serve) -
         while len(into) < 300:
             into.append(client.hear()["content"]["n"])
 
+    def all_heard(count: int) -> bool:
+        return min(map(len, heard)) >= count
+
     threads = [
         threading.Thread(target=read, args=pair, daemon=True)
         for pair in zip(readers, heard, strict=True)
@@ -298,6 +335,8 @@ def test_31_one_in_ten_never_reads_and_the_others_get_everything(serve: Serve) -
     with Client(server) as speaker:
         for number in range(300):
             speaker.ask("tell", f"t{number}", n=number, padding="x" * 32_768)
+            if number % 20 == 19:  # only the deaf one may be far behind
+                until(partial(all_heard, number))
     for thread in threads:
         thread.join(GUARD_S)
     assert all(numbers == list(range(300)) for numbers in heard)

@@ -16,7 +16,7 @@ import pytest
 import sniffio
 from websockets.sync.client import connect
 
-from tests.integration.contract_servers import Client, ServedApp, native
+from tests.integration.contract_servers import GUARD_S, Client, ServedApp, native
 from tests.integration.test_transports import until
 from wsframe import App, Config, StartError, hookimpl
 from wsframe.server.listening import SocketFile, describe, open_sockets
@@ -52,12 +52,14 @@ def test_42_one_signal_drains_with_1012_and_ends_with_0(
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 def test_42_a_running_message_is_finished_and_a_new_one_refused(way: Any, tmp_path: Path) -> None:
-    with ServedApp(way, tmp_path, ["--set", "drain_timeout_s=0.5"]) as server, Client(server) as c:
-        c.say("hang", "1")
+    with ServedApp(way, tmp_path, ["--set", "drain_timeout_s=60"]) as server, Client(server) as c:
+        c.say("outlast", "1", n=1)
         until(lambda: server.state()["hanging"] == 1)
         os.kill(server.pid, signal.SIGTERM)
         assert c.hear()["type"] == "system"
         assert c.ask("text", "2")["content"]["code"] == "draining"
+        finished = c.hear()
+        assert (finished["replyTo"], finished["content"]) == ("1", {"n": 1})
         assert c.ended_with()[0] == 1012
         assert server.ended() == 0
 
@@ -65,7 +67,7 @@ def test_42_a_running_message_is_finished_and_a_new_one_refused(way: Any, tmp_pa
 def test_42_a_handler_that_ignores_its_cancellation_does_not_keep_the_server(
     tmp_path: Path,
 ) -> None:
-    options = ["--set", "drain_timeout_s=0.2", "--set", "close_timeout_s=0.5"]
+    options = ["--set", "drain_timeout_s=0.2", "--set", "close_timeout_s=3"]
     with ServedApp(WAYS[0], tmp_path, options) as server, Client(server) as c:
         c.say("stubborn", "1")
         until(lambda: server.state()["hanging"] == 1)
@@ -213,9 +215,9 @@ def transport() -> dict[str, Any]:
 
 
 def talk(address: str, message_type: str = "text") -> str:
-    with connect(address, open_timeout=20) as client:
+    with connect(address, open_timeout=GUARD_S) as client:
         client.send(json.dumps({"id": "1", "type": message_type}))
-        return str(client.recv(20))
+        return str(client.recv(GUARD_S))
 
 
 async def conversation(address: str, message_type: str = "text") -> str:
@@ -342,6 +344,6 @@ async def test_a_start_that_is_cancelled_does_not_go_on_in_the_background() -> N
     with anyio.move_on_after(0.05) as scope:
         await app.start(port=0, **transport())
     assert scope.cancelled_caught
-    with anyio.fail_after(20):
+    with anyio.fail_after(GUARD_S):
         while app.runtime is not None:
             await anyio.sleep(0.01)

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from tests.conformance.peer import close_frame, frame, request
-from tests.integration.contract_servers import Client, ServedApp, native, spoken
+from tests.integration.contract_servers import GUARD_S, Client, ServedApp, native, spoken
 from tests.integration.test_transports import closing_seen, until
 from wsframe import App
 
@@ -35,7 +35,7 @@ TLS = [
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServedApp]:
-    settings = ["--set", "handshake_timeout_s=0.6"]
+    settings = ["--set", "handshake_timeout_s=60"]  # nobody is late whom this machine makes wait
     with ServedApp(request.param, tmp_path_factory.mktemp("server"), settings) as running:
         yield running
     assert "Traceback" not in "".join(running.output)
@@ -48,21 +48,29 @@ def reset(opened: socket.socket) -> None:
 
 
 def test_what_speaks_no_tls_is_dropped_and_costs_no_traceback(server: ServedApp) -> None:
-    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff", b""):
-        plain = socket.create_connection(("127.0.0.1", server.port), 20)
-        plain.sendall(data)
-        if data:
+    for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff"):
+        with socket.create_connection(("127.0.0.1", server.port), GUARD_S) as plain:
+            plain.sendall(data)
             plain.shutdown(socket.SHUT_WR)
-        while plain.recv(4_096):  # an alert, perhaps, and the end
-            pass
-        plain.close()
+            while plain.recv(4_096):  # an alert, perhaps, and the end
+                pass
     with Client(server) as client:
         assert client.ask("text", n=1)["content"] == {"n": 1}
 
 
+def test_what_says_nothing_instead_of_tls_is_dropped_in_time(
+    server: ServedApp, tmp_path: Path
+) -> None:
+    with ServedApp(server.way, tmp_path, ["--set", "handshake_timeout_s=0.6"]) as hurried:
+        with socket.create_connection(("127.0.0.1", hurried.port), GUARD_S) as silent:
+            assert silent.recv(1) == b""
+        assert hurried.stop() == 0
+        assert "Traceback" not in "".join(hurried.output)
+
+
 def test_a_client_that_resets_at_any_point_costs_nobody_anything(server: ServedApp) -> None:
     for when in range(20):
-        reset(socket.create_connection(("127.0.0.1", server.port), 20))
+        reset(socket.create_connection(("127.0.0.1", server.port), GUARD_S))
         opened = server.socket()
         raw = opened.detach() if when % 2 else None
         if raw is not None:

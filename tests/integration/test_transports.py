@@ -284,12 +284,12 @@ def test_a_handler_that_outlives_its_client_is_cancelled(server: ServedApp) -> N
 def test_a_streaming_handler_waits_for_a_client_that_does_not_read(server: ServedApp) -> None:
     parts = 400
     with Client(server, receive_buffer_bytes=8_192) as client:
-        client.say("parts", "1", n=parts, bytes=65_536)
+        client.say("parts", "1", n=parts, bytes=65_536, counted="unread")
         seen: list[int] = []
 
         def stands_still() -> bool:
-            seen.append(server.state().get("parts", 0))
-            return seen[-6:] == [seen[-1]] * 6
+            seen.append(server.state().get("unread", 0))
+            return seen[-1] > 0 and seen[-6:] == [seen[-1]] * 6
 
         until(stands_still)
         assert 0 < seen[-1] < parts
