@@ -11,7 +11,7 @@ import pytest
 from wsframe import ConnectionClosed
 from wsframe.client import Client
 
-GUARD_S = 20.0
+GUARD_S = 90.0
 """A deadlock guard: what is waited for comes much earlier."""
 
 
