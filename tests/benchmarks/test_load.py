@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from tests.running_server import RunningServer
 pytest.importorskip("psutil", reason="psutil comes with `make bench`")
 
 
+# The last replies of a machine that is busy with other things come late, and are no fewer.
+PATIENT = "import sys; from benchmarks import load; load.LAST_REPLIES_S = 90; sys.exit(load.main())"
+
+
 @pytest.fixture(scope="module")
 def echo() -> Iterator[RunningServer]:
     command = (sys.executable, "-m", "wsframe.testing.echo", "--deflate", "--port", "0")
@@ -27,12 +32,12 @@ def echo() -> Iterator[RunningServer]:
 
 def load(*arguments: str) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
-        (sys.executable, "-m", "benchmarks.load", *arguments),
+        (sys.executable, "-c", PATIENT, *arguments),
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
         env=dict(os.environ),
-        timeout=60,
+        timeout=200,
         check=False,
     )
     return done.returncode, json.loads(done.stdout) if done.stdout else {}
@@ -40,8 +45,10 @@ def load(*arguments: str) -> tuple[int, dict[str, Any]]:
 
 @pytest.mark.parametrize("size", ["16", "128", "4096", "70000"])
 def test_echoes_of_any_size_are_counted_and_checked(echo: RunningServer, size: str) -> None:
-    options = ("-p", str(echo.port), "-c", "3", "-d", "4", "-s", size, "-t", "0.2", "-w", "0")
-    code, result = load("echo", *options)
+    options = ("-p", str(echo.port), "-c", "3", "-d", "4", "-s", size, "-w", "0")
+    code, result = load("echo", *options, "-t", "0.2")
+    if code == 0 and result["count"] == 0:  # the server did not have its turn meanwhile
+        code, result = load("echo", *options, "-t", "20")
     assert code == 0
     assert result["count"] > 0
     assert result["lat_us"]["p50"] <= result["lat_us"]["p99"]
@@ -64,8 +71,9 @@ def test_nobody_there_is_no_result(unused_port: int) -> None:
 
 
 @pytest.fixture
-def unused_port() -> int:
-    """A port that was free a moment ago."""
-    from benchmarks.servers import free_port
-
-    return free_port()
+def unused_port() -> Iterator[int]:
+    """A port on which nobody listens, and that nobody else can get meanwhile."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port: int = held.getsockname()[1]
+        yield port

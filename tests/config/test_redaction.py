@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import pytest
@@ -28,6 +29,7 @@ def test_other_names_are_left_alone(name: str) -> None:
     assert not is_secret_name(name)
 
 
+MEASUREMENTS = 30
 SECRET = "S3cr3t-Value.0123456789"
 
 
@@ -90,13 +92,15 @@ def test_whether_a_secret_is_set_may_be_seen() -> None:
      "secret ", "token='", "\\"],
 )  # fmt: skip
 def test_a_text_twice_as_long_takes_about_twice_the_time(unit: str) -> None:
-    def best_of_three(length: int) -> float:
+    def seconds(length: int) -> float:
         text = unit * (length // len(unit))
-        times = []
-        for _ in range(3):
-            start = time.thread_time()
-            redact_text(text)
-            times.append(time.thread_time() - start)
-        return min(times)
+        start = time.thread_time()
+        redact_text(text)
+        return time.thread_time() - start
 
-    assert best_of_three(160_000) < 12 * best_of_three(20_000) + 0.005
+    short_s = long_s = math.inf
+    for _ in range(MEASUREMENTS):  # a busy machine is now faster and now slower
+        short_s, long_s = min(short_s, seconds(20_000)), min(long_s, seconds(160_000))
+        if long_s < 12 * short_s + 0.005:
+            return
+    pytest.fail(f"{long_s:.4f} s for 8 times as much as is done in {short_s:.4f} s")

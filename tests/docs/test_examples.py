@@ -20,6 +20,8 @@ import pytest
 from tests.docs.pages import Block, read_pages
 
 ROOT = Path(__file__).parent.parent.parent
+GUARD_S = 240
+"""A deadlock guard: pages come to their end much earlier."""
 PYTHON = [
     block
     for page in read_pages(ROOT).values()
@@ -39,7 +41,7 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path) -> None:
     if any(_has_tests(block) for block in blocks):
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", script.name]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=GUARD_S, check=False
     )
     assert done.returncode == 0, f"{page}\n{done.stdout}\n{done.stderr}"
 

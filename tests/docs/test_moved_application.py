@@ -75,7 +75,11 @@ async def conversation(app: App) -> list[Any]:
     address = await app.start(host="127.0.0.1", port=0)
     page = address.replace("ws://", "http://").replace("/ws", "/visitors")
     try:
-        async with httpx.AsyncClient() as visitor, Client(address) as ann, Client(address) as bob:
+        async with (
+            httpx.AsyncClient(timeout=60) as visitor,
+            Client(address) as ann,
+            Client(address) as bob,
+        ):
             await bob.request("join", {"room": "lobby"})
             for message_type, content in STEPS:
                 try:

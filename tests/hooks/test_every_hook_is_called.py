@@ -20,6 +20,8 @@ from wsframe import App, Identity, Message, Outcome, RequestRefused, hookimpl
 from wsframe.config import Config, PluginSettings
 from wsframe.hooks import SPECS, HookManager
 
+GUARD_S = 90.0
+"""A deadlock guard: what is waited for comes much earlier."""
 NOT_CALLED_YET = {"make_store", "make_broker", "session_resumed"}
 """This version keeps sessions in memory, on one node, for the life of a connection."""
 
@@ -71,7 +73,13 @@ async def conversation(app: App) -> AsyncIterator[Callable[..., Any]]:
     """A client of ``app`` that sends a message and returns the answer."""
     address = await app.start(host="127.0.0.1", port=0)
     try:
-        async with connect(address, subprotocols=["wsframe.v1.json"]) as client:  # type: ignore[list-item]
+        async with connect(
+            address,
+            subprotocols=["wsframe.v1.json"],  # type: ignore[list-item]
+            open_timeout=GUARD_S,
+            close_timeout=GUARD_S,
+            ping_timeout=GUARD_S,
+        ) as client:
 
             async def ask(message_type: str, content: Any = None, **fields: Any) -> Any:
                 message = {"type": message_type, "content": content or {}, **fields}
@@ -103,7 +111,7 @@ async def recorded() -> Recorder:
         assert (await ask("text", {"text": "secret"}, id="3"))["content"] == {"text": "[redacted]"}
         assert (await ask("join", {"room": "lobby"}, id="4"))["type"] == "join"
         assert (await ask("fail", id="5"))["content"]["code"] == "handler_failed"
-        with anyio.fail_after(10):
+        with anyio.fail_after(GUARD_S):
             while not recorder.of("error_raised"):
                 await anyio.lowlevel.checkpoint()
     return recorder

@@ -28,6 +28,8 @@ from tests.running_server import RunningServer
 from tests.security.token_scene import SECRET, hs_token
 
 pytestmark = pytest.mark.slow
+GUARD_S = 90.0
+"""A deadlock guard: what is waited for comes much earlier."""
 
 APPLICATION = """\
 from wsframe import App
@@ -75,7 +77,13 @@ def client(server: RunningServer, *, token: bool = True, **headers: str) -> Iter
     if token:
         headers["Authorization"] = f"Bearer {hs_token()}"
     protocols = [Subprotocol("wsframe.v1.json")]
-    with connect(server.ws_url, subprotocols=protocols, additional_headers=headers) as made:
+    with connect(
+        server.ws_url,
+        subprotocols=protocols,
+        additional_headers=headers,
+        open_timeout=GUARD_S,
+        ping_timeout=GUARD_S,
+    ) as made:
         yield made
 
 
@@ -84,7 +92,7 @@ def ask(made: ClientConnection, message_type: str, content: Any, number: int = 1
     made.send(json.dumps({"id": str(number), "type": message_type, "content": content}))
     answers = []
     while not answers or not answers[-1].get("final"):
-        answer = json.loads(made.recv(30))
+        answer = json.loads(made.recv(GUARD_S))
         if answer.get("replyTo") == str(number):
             answers.append(answer)
     return answers
@@ -178,7 +186,7 @@ ROWS = (
     Row("monitoring", "", metrics, "404", "200"),
     Row(
         "ratelimit",
-        "[plugins.ratelimit.connection]\nrate = 1\nburst = 20\n",
+        "[plugins.ratelimit.connection]\nrate = 0.001\nburst = 20\n",  # however long it takes
         burst,
         "echo",
         "echo+rate_limited",
@@ -217,7 +225,7 @@ def conversation(server: RunningServer) -> list[Any]:
         ):
             heard += ask(made, message_type, content, number)
         made.send("no JSON")
-        heard.append(json.loads(made.recv(30)))
+        heard.append(json.loads(made.recv(GUARD_S)))
     heard.append([status(server, path) for path in ("/healthz", "/readyz", "/no-such-path")])
     for message in heard[:-1]:
         # The last one is what a trace is continued by.

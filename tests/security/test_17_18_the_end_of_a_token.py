@@ -9,16 +9,28 @@ import anyio
 import pytest
 
 from tests.security.token_scene import guarded, hs_token
-from wsframe import RequestRefused
+from wsframe import App, RequestRefused
 from wsframe.testing import RequestError
 
 HOUR_S = 3600
 
 
+async def guarded_and_running(connect: Any) -> tuple[App, float]:
+    """An application, and what time it is for it.
+
+    Its clock is read once, when it starts: how long the machine takes until then does not count.
+    """
+    app = guarded()
+    await connect(app, token=hs_token())
+    (plugin,) = app.plugins
+    return app, plugin._now()  # type: ignore[attr-defined]
+
+
 async def test_17_a_connection_is_closed_within_5_s_of_the_end_of_its_token(
     wsframe_client: Any,
 ) -> None:
-    client = await wsframe_client(guarded(), token=hs_token(exp=int(time.time()) + 100))
+    app, now = await guarded_and_running(wsframe_client)
+    client = await wsframe_client(app, token=hs_token(exp=int(now) + 100))
     began = anyio.current_time()
     assert await client.wait_closed() == (4401, "the token has expired")
     assert 98 < anyio.current_time() - began < 105
@@ -28,8 +40,8 @@ async def test_17_a_connection_is_closed_within_5_s_of_the_end_of_its_token(
 async def test_17_a_jump_of_the_wall_clock_ends_no_token_and_lengthens_none(
     wsframe_client: Any, monkeypatch: pytest.MonkeyPatch, jump_s: int
 ) -> None:
-    app = guarded()
-    token = hs_token(exp=int(time.time()) + 1000)
+    app, now = await guarded_and_running(wsframe_client)
+    token = hs_token(exp=int(now) + 1000)
     client = await wsframe_client(app, token=token)
     began, wall = anyio.current_time(), time.time
     monkeypatch.setattr(time, "time", lambda: wall() + jump_s)

@@ -68,9 +68,9 @@ def cpu_seconds(size: int, chunk_size: int, opcode: int, fragment_size: int | No
     times = []
     for _ in range(3):
         websocket = server(max_message_bytes=8 * size, max_fragments=size)
-        start = time.process_time()
+        start = time.thread_time()
         events = [event for chunk in chunks for event in websocket.receive_data(chunk)]
-        times.append(time.process_time() - start)
+        times.append(time.thread_time() - start)
         assert len(events) == 1
     return min(times)
 
@@ -78,17 +78,18 @@ def cpu_seconds(size: int, chunk_size: int, opcode: int, fragment_size: int | No
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "chunk_size", "fragment_size"),
-    [(30_000, 1, None), (1_000_000, 1400, None), (40_000, 4096, 4), (1_000_000, 1400, 1000)],
+    [(8_000, 1, None), (250_000, 1400, None), (10_000, 4096, 4), (250_000, 1400, 1000)],
     ids=["byte by byte", "large, in packets", "tiny fragments", "fragments in packets"],
 )
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_23_twice_the_message_takes_less_than_two_and_a_half_times_as_long(
     size: int, chunk_size: int, fragment_size: int | None, opcode: int
 ) -> None:
-    once = twice = math.inf
+    # Over three doublings: one alone may be that which the processor's cache has no room for.
+    small = large = math.inf
     for _ in range(10):  # another process on the same core can spoil a measurement
-        once = min(once, cpu_seconds(size, chunk_size, opcode, fragment_size))
-        twice = min(twice, cpu_seconds(2 * size, chunk_size, opcode, fragment_size))
-        if twice / once < 2.5:
+        small = min(small, cpu_seconds(size, chunk_size, opcode, fragment_size))
+        large = min(large, cpu_seconds(8 * size, chunk_size, opcode, fragment_size))
+        if large / small < 2.5**3:
             return
-    pytest.fail(f"time(2N)/time(N) is {twice / once}")
+    pytest.fail(f"time(8N)/time(N) is {large / small}")

@@ -71,10 +71,14 @@ def application(plugin: Faulty) -> App:
     return app
 
 
+WAIT_S = 60.0
+"""A guard against hanging: what is waited for comes much earlier."""
+
+
 async def ask(client: ClientConnection, message_type: str, **content: Any) -> dict[str, Any]:
     await client.send(json.dumps({"id": message_type, "type": message_type, "content": content}))
     while True:
-        text = str(await asyncio.wait_for(client.recv(), 10))
+        text = str(await asyncio.wait_for(client.recv(), WAIT_S))
         assert SECRET not in text
         answer: dict[str, Any] = json.loads(text)
         if answer.get("replyTo") == message_type:
@@ -83,7 +87,11 @@ async def ask(client: ClientConnection, message_type: str, **content: Any) -> di
 
 async def converse(address: str, hook: str) -> None:
     """As the victim of the plugin: every message has its answer, or the refusal says why."""
-    async with connect(address, subprotocols=["wsframe.v1.json"]) as client:  # type: ignore[list-item]
+    async with connect(
+        address,
+        subprotocols=["wsframe.v1.json"],  # type: ignore[list-item]
+        open_timeout=WAIT_S,
+    ) as client:
         opened = await ask(client, "init")
         if hook == "session_opening":
             assert opened["content"]["code"] == "internal"
@@ -110,7 +118,7 @@ async def test_34_a_hook_that_raises_leaves_no_message_unanswered_and_no_one_els
     app = application(plugin)
     address = await app.start(host="127.0.0.1", port=0)
     try:
-        async with connect(f"{address}?bystander") as bystander:
+        async with connect(f"{address}?bystander", open_timeout=WAIT_S) as bystander:
             if hook in BEFORE_THE_UPGRADE:
                 with pytest.raises(InvalidStatus) as refused:
                     await converse(f"{address}?victim", hook)

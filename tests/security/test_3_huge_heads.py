@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 
@@ -19,9 +20,9 @@ def cpu_seconds(chunks: Iterable[bytes], expected: Refusal) -> float:
     chunks = list(chunks)
     times = []
     for _ in range(3):
-        start = time.process_time()
+        start = time.thread_time()
         outcome = feed(chunks).outcome
-        times.append(time.process_time() - start)
+        times.append(time.thread_time() - start)
         assert outcome == expected
     return min(times)
 
@@ -46,14 +47,16 @@ def test_a_huge_head_in_one_read_is_refused_at_once(data: bytes, expected: Refus
 def test_a_head_that_comes_byte_by_byte_costs_time_in_proportion_to_its_size() -> None:
     def seconds(size: int) -> float:
         parts = in_bytes(head(*UPGRADE)[:-2] + b"X: " + b"\r" * (size - 200))
-        times = []
-        for _ in range(5):
-            start = time.process_time()
-            assert feed(parts, limit=4 * LIMIT).outcome is None
-            times.append(time.process_time() - start)
-        return min(times)
+        start = time.thread_time()
+        assert feed(parts, limit=8 * LIMIT).outcome is None
+        return time.thread_time() - start
 
-    assert seconds(2 * LIMIT) / seconds(LIMIT) < 2.5
+    small = large = math.inf
+    for _ in range(10):  # another process on the same core can spoil a measurement
+        small, large = min(small, seconds(LIMIT)), min(large, seconds(8 * LIMIT))
+        if large / small < 2.5**3:
+            return
+    pytest.fail(f"time(8N)/time(N) is {large / small}")
 
 
 def test_a_head_that_comes_byte_by_byte_and_never_ends_is_refused_at_the_limit() -> None:

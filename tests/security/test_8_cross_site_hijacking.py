@@ -44,7 +44,7 @@ async def status_of(port: int, *headers: str, host: str = "chat.example") -> int
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-        answer = await asyncio.wait_for(reader.readline(), 10)
+        answer = await asyncio.wait_for(reader.readline(), 60)
         rest = await reader.read() if b" 101 " not in answer else b""
         if b" 403 " in answer:
             assert b'"code": "forbidden"' in rest or b'"code":"forbidden"' in rest

@@ -51,6 +51,7 @@ def test_a_token_is_in_no_log_answer_or_metric(server: RunningServer) -> None:
         f"{server.ws_url}?token={TOKEN}",
         subprotocols=[Subprotocol("wsframe.v1.json"), Subprotocol(f"wsframe.bearer.{TOKEN}")],
         additional_headers={"Authorization": f"Bearer {TOKEN}", "Cookie": f"session={TOKEN}"},
+        open_timeout=60,
     ) as client:
         assert client.subprotocol == "wsframe.v1.json"
         assert client.response is not None
@@ -62,7 +63,8 @@ def test_a_token_is_in_no_log_answer_or_metric(server: RunningServer) -> None:
             client.send(json.dumps(message))
             answers.append(str(client.recv(30)))
     with pytest.raises(InvalidStatus) as refused:
-        connect(f"ws://127.0.0.1:{server.port}/nowhere?token={TOKEN}").__enter__()
+        nowhere = f"ws://127.0.0.1:{server.port}/nowhere?token={TOKEN}"
+        connect(nowhere, open_timeout=60).__enter__()
     assert refused.value.response.status_code == 404
     answers.append(str(refused.value.response))
     bad = f"GET /ws?token={TOKEN} HTTP/1.0\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
@@ -82,7 +84,7 @@ def test_what_a_client_sends_forges_no_line_and_no_colour(server: RunningServer)
     raw(server, f"GET /{escape} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     raw(server, f"GET /ws HTTP/1.1\r\nHost: x\r\nX: {escape}\r\n\r\n".encode())
     raw(server, b"GET /%0d%0a12:00:00.000%20INFO%20forged HTTP/1.1\r\nHost: x\r\n\r\n")
-    with connect(server.ws_url) as client:
+    with connect(server.ws_url, open_timeout=60) as client:
         for text in (escape, "a\r\n12:00:00.000 INFO    server: forged", "\u2028forged", "\x9b31m"):
             for message in (
                 {"id": text, "type": text},

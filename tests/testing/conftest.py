@@ -50,7 +50,7 @@ def app() -> App:
     async def endless(message: Message[Any], connection: Connection) -> None:
         await anyio.sleep_forever()
 
-    @app.handler("thread", timeout_s=1)
+    @app.handler("thread", timeout_s=60)
     async def thread(message: Message[Any], connection: Connection) -> None:
         # Virtual time would be over long before: every jump is one of the server's sweeps.
         await anyio.to_thread.run_sync(time.sleep, 0.2)
@@ -82,7 +82,7 @@ def run_pytest(tmp_path: Path) -> RunPytest:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

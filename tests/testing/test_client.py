@@ -111,7 +111,7 @@ async def test_while_a_thread_works_time_is_real(wsframe_client: Connector, app:
     client = await wsframe_client(app)
     began = anyio.current_time()
     assert (await client.request("thread")).type == "ack"
-    assert anyio.current_time() - began < 1
+    assert anyio.current_time() - began < 60
     await client.advance(TEN_MINUTES_S)
     assert anyio.current_time() - began >= TEN_MINUTES_S
 

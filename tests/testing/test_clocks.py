@@ -45,12 +45,12 @@ def test_time_does_not_run_ahead_of_a_thread(backend: str) -> None:
         mind_threads()
         mind_threads()
         began = anyio.current_time()
-        with anyio.fail_after(30):
+        with anyio.fail_after(DAY_S):
             await anyio.to_thread.run_sync(time.sleep, 0.1)
         return anyio.current_time() - began
 
     passed = anyio.run(main, backend=backend, backend_options=virtual_time(backend))
-    assert passed < 10
+    assert passed < 600
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -72,13 +72,13 @@ def test_a_thread_that_takes_too_long_is_timed_out_in_real_time(backend: str) ->
 def test_time_does_not_run_ahead_of_an_executor() -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DAY_S):
             await loop.run_in_executor(None, partial(time.sleep, 0.1))
         return loop.time()
 
     loop = VirtualClockLoop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        assert runner.run(main()) < 10
+        assert runner.run(main()) < 600
 
 
 def test_time_does_not_run_ahead_of_an_executor_that_shuts_down() -> None:
@@ -94,13 +94,13 @@ def test_time_does_not_run_ahead_of_an_executor_that_shuts_down() -> None:
         call = loop.run_in_executor(None, work)
         began.wait()
         call.cancel()  # only the shutdown minds the thread now
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(DAY_S):
             await loop.shutdown_default_executor()
         assert ended.is_set()
         return loop.time()
 
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        assert runner.run(main()) < 10
+        assert runner.run(main()) < 600
 
 
 def test_without_any_timer_the_loop_waits_for_threads() -> None:

@@ -18,6 +18,8 @@ from wsframe.protocol.deflate import DeflateSettings
 from wsframe.testing.echo_client import echo
 
 Conversation = Callable[[ServerConnection], Awaitable[None]]
+GUARD_S = 240.0
+"""Against hanging: what is waited for comes much earlier."""
 
 
 @pytest.fixture(params=["asyncio"])
@@ -28,7 +30,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def serving(conversation: Conversation) -> AsyncIterator[str]:
-    async with serve(conversation, "127.0.0.1", 0, max_size=None) as server:
+    async with serve(conversation, "127.0.0.1", 0, max_size=None, open_timeout=GUARD_S) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         yield f"ws://127.0.0.1:{port}"
 
@@ -45,7 +47,7 @@ async def answering(answer: Callable[[SocketStream], Awaitable[None]]) -> AsyncI
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "wsframe.testing.echo_client", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=GUARD_S, check=False)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +92,7 @@ async def test_the_next_url_is_visited_after_one_that_fails() -> None:
 
 async def test_a_message_right_before_the_close_frame_is_still_echoed() -> None:
     received: list[bytes] = []
+    ended = anyio.Event()
     text_and_close = b"\x81\x02hi" + b"\x88\x02\x03\xe8"
 
     async def answer(stream: SocketStream) -> None:
@@ -111,10 +114,12 @@ async def test_a_message_right_before_the_close_frame_is_still_echoed() -> None:
                 while True:
                     received.append(await stream.receive())
             except anyio.EndOfStream:
-                pass
+                ended.set()
 
     async with answering(answer) as url:
         await echo(url, deflate=None, max_message_bytes=1000)
+        with anyio.fail_after(GUARD_S):
+            await ended.wait()
     data = b"".join(received)
     assert data[:2] == b"\x81\x82"
     mask, masked = data[2:6], data[6:8]

@@ -25,7 +25,7 @@ async def test_a_running_server_is_scraped(anyio_backend: str) -> None:
     address = await app.start()
     base = address.replace("ws://", "http://").removesuffix("/ws")
     try:
-        async with Client(address) as client, httpx.AsyncClient(base_url=base) as http:
+        async with Client(address) as client, httpx.AsyncClient(base_url=base, timeout=60) as http:
             for _ in range(5):
                 await client.request("echo", {"text": "Hi"})
             answer = await http.get("/metrics")

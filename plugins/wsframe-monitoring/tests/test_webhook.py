@@ -21,6 +21,8 @@ ALERT = Alert(
     at=1_700_000_000.5, message="the event loop was late",
 )  # fmt: skip
 SECRET_PATH = "/services/T00/B00/secretsecret"
+TIMEOUT_S = 60.0
+"""For a receiver that answers: time is real while a thread asks it."""
 
 
 class Receiver(HTTPServer):
@@ -75,7 +77,7 @@ async def deliver(hook: Webhook, *alerts: Alert, within_s: float = 100) -> None:
 
 @pytest.mark.anyio
 async def test_an_alert_is_sent_as_json_with_the_token(receiver: Receiver) -> None:
-    hook = Webhook(receiver.url, "a token", 5, 3)
+    hook = Webhook(receiver.url, "a token", TIMEOUT_S, 3)
     await deliver(hook, ALERT)
     ((path, headers, content),) = receiver.received
     assert path == SECRET_PATH
@@ -94,7 +96,7 @@ async def test_an_alert_is_sent_as_json_with_the_token(receiver: Receiver) -> No
 async def test_it_is_tried_again_so_often_and_no_oftener(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hook = Webhook(receiver.url, None, 5, 3)
+    hook = Webhook(receiver.url, None, TIMEOUT_S, 3)
     receiver.statuses = [500, 503]
     await deliver(hook, ALERT)
     assert len(receiver.received) == 3
@@ -111,7 +113,7 @@ async def test_it_is_tried_again_so_often_and_no_oftener(
 @pytest.mark.anyio
 async def test_a_redirection_is_not_followed(receiver: Receiver) -> None:
     receiver.statuses = [302, 307]
-    hook = Webhook(receiver.url, "a token", 5, 2)
+    hook = Webhook(receiver.url, "a token", TIMEOUT_S, 2)
     await deliver(hook, ALERT)
     assert [path for path, _, _ in receiver.received] == [SECRET_PATH] * 2
     assert hook.lost == 1
@@ -132,9 +134,11 @@ async def test_what_hangs_is_given_up_and_nobody_waits_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     released = threading.Event()
+    begun: list[bool] = []
     given_up: list[bool] = []
 
     def hang(*_: Any) -> None:
+        begun.append(True)
         given_up.append(released.wait(60))
 
     monkeypatch.setattr(webhook, "post", hang)
@@ -147,6 +151,8 @@ async def test_what_hangs_is_given_up_and_nobody_waits_for_it(
         task_group.cancel_scope.cancel()
     assert given_up == []  # those threads hang still, and nobody waits for them
     released.set()
+    while len(given_up) < len(begun):  # but no other test shall meet them
+        await anyio.sleep(0.01)
 
 
 @pytest.mark.anyio
@@ -163,9 +169,12 @@ async def test_the_plugin_sends_its_alerts(
 ) -> None:
     file = tmp_path / "url"
     file.write_text(receiver.url + "\n", encoding="utf-8")
-    app = watched(webhook_url_file=str(file), interval_s=1.0)
+    app = watched(webhook_url_file=str(file), webhook_timeout_s=TIMEOUT_S, interval_s=1.0)
     await wsframe_client(app)
     app.plugins[0]._watching.late(3.0)
+    with anyio.fail_after(1_000):
+        while not receiver.received:
+            await anyio.sleep(0.1)
     await anyio.sleep(3)
     assert [content["alert"] for _, _, content in receiver.received] == ["loop_lag"]
     assert (await scrape(app))["wsframe_alerts_undelivered_total"] == 0

@@ -101,9 +101,9 @@ def test_a_schema_that_refers_to_itself_in_branches_holds_nobody_up(
     content: Any = [7] if keyword == "items" else {"op": 7}
     for _ in range(60):  # 2 ** 60 looks at the innermost value
         content = [content] if keyword == "items" else {"child": content, "op": "b", "x": 1, "y": 1}
-    begun = time.process_time()
+    begun = time.thread_time()
     rule.check(content, 10)
-    assert time.process_time() - begun < 10
+    assert time.thread_time() - begun < 10
 
 
 def test_a_schema_with_a_few_branches_still_says_where() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,14 @@ from wsframe.cli.root import cli
 from .conftest import CHAT, Write
 
 Invoke = Callable[..., Result]
+MODULES = ("chat", "chat_to_export", "chat_with_schemas")
 
 
 @pytest.fixture
-def invoke(write: Write, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Runs ``wsframe schema …`` in a folder with schemas."""
+def invoke(write: Write, monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
+    """Runs ``wsframe schema …`` in a folder with schemas; modules of it are forgotten."""
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
     write("outgoing/said", {"type": "string", "pattern": "^[a-z]{3}-\\d+$"})
     monkeypatch.chdir(write("text", CHAT).parent)
     monkeypatch.setattr(sys, "path", sys.path[:])
@@ -28,7 +31,9 @@ def invoke(write: Write, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(cli, ["schema", *arguments], prog_name="wsframe")
 
-    return invoke
+    yield invoke
+    for name in MODULES:
+        sys.modules.pop(name, None)
 
 
 def test_check_says_that_nothing_is_wrong(invoke: Invoke) -> None:

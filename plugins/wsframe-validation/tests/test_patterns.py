@@ -20,9 +20,9 @@ CATASTROPHIC = ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(.*a){20}$", "^(([a-z])+.)+
 def test_a_catastrophic_pattern_costs_as_much_as_any_other(pattern: str) -> None:
     # Backtracking would need 2 ** 20,000 steps and not end while this computer exists.
     automaton = Automaton(pattern)
-    begun = time.process_time()
+    begun = time.thread_time()
     assert not automaton.finds("a" * 20_000 + "!")
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_every_step_is_known_before_there_is_a_text(monkeypatch: pytest.MonkeyPatch) -> None:

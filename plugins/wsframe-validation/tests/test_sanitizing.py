@@ -148,10 +148,10 @@ def test_markup_that_would_take_minutes_is_refused(
     write: Write, engine: Engine, mark: dict[str, Any], text: str
 ) -> None:
     # A quarter of a megabyte of <div> takes nh3 a minute, and the event loop with it.
-    begun = time.process_time()
+    begun = time.thread_time()
     _, (error,) = rule(write, mark, engine).check(text, 10)
     assert (error.keyword, error.message) == ("x-wsframe-sanitize", "it has too much markup")
-    assert time.process_time() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_what_may_be_cleaned_is_counted_for_the_whole_content(write: Write, engine: Engine) -> None:

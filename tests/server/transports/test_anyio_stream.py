@@ -201,11 +201,13 @@ async def test_a_flood_from_the_first_byte_on_is_not_read_ahead() -> None:
 
     async with running_node(Silent(None)) as node:
         opened = socket.create_server(("127.0.0.1", 0))
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # whatever the system has
         opened.setblocking(False)
         address = opened.getsockname()
         listener = AnyioListener(node, [opened], None)
         await listener.start()
         flood = socket.create_connection(address)
+        flood.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
         flood.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         flood.setblocking(False)
         sent = stalled = 0

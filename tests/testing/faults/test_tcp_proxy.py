@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +12,7 @@ import anyio.abc
 import pytest
 from anyio.abc import SocketAttribute
 
-from wsframe.testing.faults import TcpProxy, Way, free_port
+from wsframe.testing.faults import TcpProxy, Way
 
 LOST = (anyio.BrokenResourceError, anyio.EndOfStream)
 
@@ -20,6 +21,14 @@ LOST = (anyio.BrokenResourceError, anyio.EndOfStream)
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
+
+
+@pytest.fixture
+def nobodys_port() -> Iterator[int]:
+    """A port on which nobody listens, and which nobody is given meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 async def echo(stream: anyio.abc.SocketStream) -> None:
@@ -97,6 +106,8 @@ async def test_all_connections_are_cut_with_a_reset_or_an_end(
             with pytest.raises(error):
                 await stream.receive()
             await stream.aclose()
+        while proxy.connections:
+            await anyio.lowlevel.checkpoint()
         assert proxy.counts.cut == 3
         assert proxy.log.tail().count("is cut") == 3
 
@@ -197,8 +208,8 @@ async def test_a_direction_closed_to_the_client_leaves_the_other_one() -> None:
         assert proxy.counts.bytes_to_client == 5
 
 
-async def test_a_connection_to_a_server_that_is_down_is_reset() -> None:
-    async with TcpProxy(free_port()) as proxy:
+async def test_a_connection_to_a_server_that_is_down_is_reset(nobodys_port: int) -> None:
+    async with TcpProxy(nobodys_port) as proxy:
         async with await anyio.connect_tcp("127.0.0.1", proxy.port) as stream:
             with pytest.raises(anyio.BrokenResourceError):
                 await stream.receive()
@@ -219,7 +230,7 @@ async def test_a_client_that_resets_resets_the_server_too() -> None:
         assert proxy.counts.cut == 0
 
 
-async def test_an_error_of_the_test_is_raised_as_it_is() -> None:
+async def test_an_error_of_the_test_is_raised_as_it_is(nobodys_port: int) -> None:
     with pytest.raises(ZeroDivisionError):
-        async with TcpProxy(free_port()):
+        async with TcpProxy(nobodys_port):
             _ = 1 / 0
