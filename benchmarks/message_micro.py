@@ -50,7 +50,7 @@ class Sink(StreamLink):
         self.written = 0
         self.connected("127.0.0.1", secure=False)
 
-    def _transport_write(self, data: bytes) -> None:
+    def transport_write(self, data: bytes) -> None:
         self.written += len(data)
 
     def _transport_close(self) -> None:

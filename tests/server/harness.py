@@ -50,6 +50,15 @@ class FakeLink:
     def open(self) -> bool:
         return self.closed is None
 
+    @property
+    def idle(self) -> bool:
+        return self.open
+
+    def write_together(self, links: list[FakeLink], frame: bytes) -> None:
+        for link in links:
+            assert link.idle
+            link.write(frame)
+
     def write(self, frame: bytes) -> None:
         if not self.open:
             return

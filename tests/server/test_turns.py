@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from wsframe.server.turns import MANY_READS, MAX_READS, PORTION_BYTES, Turns
+from wsframe.server.turns import MANY_READS, MAX_READS, PORTION_BYTES, TOGETHER_BYTES, Turns
 
 
 class Loop:
@@ -30,6 +30,7 @@ class Link:
     def __init__(self, loop: Loop, name: str) -> None:
         self.loop = loop
         self.name = name
+        self.output = b" "
         self.raising: BaseException | None = None
 
     def take(self, data: bytes) -> None:
@@ -39,7 +40,13 @@ class Link:
         self.loop.turns.flush(self)
 
     def flush(self) -> None:
-        self.loop.log.append(f"{self.name} writes")
+        self.transport_write(self.take_output())
+
+    def take_output(self) -> bytes:
+        return self.output
+
+    def transport_write(self, data: bytes) -> None:
+        self.loop.log.append(f"{self.name} writes {data.decode()}".rstrip())
         if self.raising is not None:
             raise self.raising
 
@@ -160,3 +167,67 @@ def test_whatever_ends_the_program_the_answers_so_far_are_written(loop: Loop) ->
     assert loop.log == ["a takes 1", "b takes 2", "a writes"]
     loop.turns.flush(a)  # and nothing is held back from now on
     assert loop.log[-1] == "a writes"
+
+
+def test_many_get_the_same_before_each_gets_its_own(loop: Loop) -> None:
+    a, b, c = Link(loop, "a"), Link(loop, "b"), Link(loop, "c")
+    loop.turns.flush_soon(c)
+    loop.turns.flush_together([a, b], b"1")
+    loop.turns.flush_soon(a)
+    assert len(loop.soon) == 1
+    loop.turn()
+    assert loop.log == ["a writes 1", "b writes 1", "c writes", "a writes"]
+
+
+def test_what_the_same_links_get_is_put_together(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    for output in (b"1", b"2", b"3"):
+        loop.turns.flush_together([a, b], output)
+    loop.turns.flush_together([b, a], b"4")  # not the same: they may differ in what they have
+    assert loop.log == ["a writes 123", "b writes 123"]
+    loop.turn()
+    assert loop.log[2:] == ["b writes 4", "a writes 4"]
+    assert not loop.soon
+
+
+def test_what_is_put_together_has_a_limit(loop: Loop) -> None:
+    a = Link(loop, "a")
+    loop.turns.flush_together([a], b"x" * TOGETHER_BYTES)
+    loop.turns.flush_together([a], b"y")
+    assert loop.log == ["a writes " + "x" * TOGETHER_BYTES]
+    loop.turn()
+    assert loop.log[1:] == ["a writes y"]
+
+
+def test_many_of_whom_one_cannot_be_written(loop: Loop) -> None:
+    links = [Link(loop, name) for name in "abcd"]
+    links[1].raising = ValueError("broken")
+    links[3].raising = ValueError("broken too")
+    loop.turns.flush_together(links, b"1")
+    loop.turn()
+    assert loop.log == [
+        "a writes 1",
+        "b writes 1",
+        "b failed: broken",
+        "c writes 1",
+        "d writes 1",
+        "d failed: broken too",
+    ]
+
+
+def test_what_many_get_while_reads_are_handled_is_written_with_their_portion(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    a.take = lambda data: loop.turns.flush_together([b], data)  # type: ignore[method-assign]
+    loop.turns.received(a, b"1")
+    loop.turn()
+    assert loop.log == ["b writes 1"]
+    assert not loop.soon
+
+
+def test_a_link_with_nothing_to_write_is_left_out(loop: Loop) -> None:
+    a, b = Link(loop, "a"), Link(loop, "b")
+    a.output = b""
+    loop.turns.flush_soon(a)
+    loop.turns.flush_soon(b)
+    loop.turn()
+    assert loop.log == ["b writes"]

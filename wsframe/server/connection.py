@@ -228,8 +228,8 @@ class Connection:
 
     # What the dispatcher does with it
 
-    def push(self, frame: bytes) -> bool:
-        """Send a numbered frame of the session.
+    def push(self, frame: bytes, together: list[Link] | None = None) -> bool:
+        """Send a numbered frame of the session; ``together`` takes a link that others write along.
 
         Returns:
             False: the session is over, and there is nobody to read it.
@@ -239,7 +239,11 @@ class Connection:
             return False
         if self._flowing:
             session.outbox.written(frame)
-            self._link.write(frame)  # type: ignore[union-attr]  # flowing means linked
+            link: Link = self._link  # type: ignore[assignment]  # flowing means linked
+            if together is None or not link.idle:
+                link.write(frame)
+            else:
+                together.append(link)
         else:
             self._hold(frame)
         recorder = session.recorder

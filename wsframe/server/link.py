@@ -31,6 +31,7 @@ __all__ = ["Endpoint", "Link", "LinkContext", "Phase", "StreamLink"]
 
 log = logging.getLogger("wsframe.protocol")
 
+_CLOSED: Final = Phase.CLOSED
 _OPEN: Final = Phase.OPEN  # in Python 3.11 an enum is slow to find its members
 
 FLUSH_FRAMES = 64
@@ -64,6 +65,8 @@ class StreamLink(Intake):
     )
 
     request: Request
+    transport_write: Callable[[bytes], Any]
+    """Writes bytes to the peer, in the order of its calls."""
     identity: Any = None
     """Who the peer is, where the transport itself knows; None: plugins find out."""
 
@@ -152,6 +155,8 @@ class StreamLink(Intake):
 
     def failed(self, error: Exception) -> None:
         """Something of ours raised ``error``: give this peer up."""
+        if self.phase is _CLOSED:  # it was gone before it could be written to
+            return
         log.error("the connection from %s failed", self.address, exc_info=error)
         self.fail(1011, "internal error")
         self.abort()
@@ -205,7 +210,7 @@ class StreamLink(Intake):
             )
         self.phase = _OPEN
         context.bytes_sent += len(response)
-        self._transport_write(response)
+        self.transport_write(response)
         opened()
         self.resume_reading()
         if parser.trailing:
@@ -222,7 +227,7 @@ class StreamLink(Intake):
         self.phase = Phase.ANSWERED
         data = encode_response(response, close=close, head_only=head_only)
         self.context.bytes_sent += len(data)
-        self._transport_write(data)
+        self.transport_write(data)
         if close:
             self._linger()
             if self._ended:
@@ -245,14 +250,31 @@ class StreamLink(Intake):
         if len(frame) > FLUSH_FRAME_BYTES or len(pending) >= FLUSH_FRAMES:
             self.flush()
 
+    @property
+    def idle(self) -> bool:
+        """Is nothing to be written, and can an uncompressed server frame go out as it is?"""
+        return self.phase is _OPEN and not self._pending and self._wrap is None
+
+    def write_together(self, links: list[StreamLink], frame: bytes) -> None:
+        """Send the same uncompressed server frame to many links that are :attr:`idle`."""
+        self.context.bytes_sent += len(links) * len(frame)
+        self.context.turns.flush_together(links, frame)
+
     def flush(self) -> None:
         """Write what is due."""
+        self.context.turns.write_together()
+        if output := self.take_output():
+            self.transport_write(output)
+
+    def take_output(self) -> bytes:
+        """What is due; it counts as written."""
         pending = self._pending
-        if pending and self.phase is not Phase.CLOSED:
-            data = pending[0] if len(pending) == 1 else b"".join(pending)
-            pending.clear()
-            self.context.bytes_sent += len(data)
-            self._transport_write(data)
+        if not pending or self.phase is _CLOSED:
+            return b""
+        output = pending[0] if len(pending) == 1 else b"".join(pending)
+        pending.clear()
+        self.context.bytes_sent += len(output)
+        return output
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Start the close handshake; the peer has ``close_timeout_s`` to answer."""
@@ -392,9 +414,6 @@ class StreamLink(Intake):
             self._transport_close()
 
     # What a transport implements
-
-    def _transport_write(self, data: bytes) -> None:
-        raise NotImplementedError
 
     def _transport_write_eof(self) -> None:
         """Send EOF, or close where only both directions can be closed."""

@@ -43,8 +43,15 @@ class Link(Protocol):
     def open(self) -> bool:
         """May messages be written?"""
 
+    @property
+    def idle(self) -> bool:
+        """Is nothing to be written, and can an uncompressed server frame go out as it is?"""
+
     def write(self, frame: bytes) -> None:
         """Send one uncompressed server frame, together with others of this turn of the loop."""
+
+    def write_together(self, links: list[Any], frame: bytes) -> None:
+        """Send the same uncompressed server frame to many links that are :attr:`idle`."""
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Start the close handshake."""

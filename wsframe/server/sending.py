@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio.lowlevel
@@ -13,6 +14,7 @@ from ..errors import AnswerError, InvalidMessage
 from ..messages import Codec, Message, MessageIds, Reply, Timestamps, check_type
 from ..protocol.frames import encode_binary, encode_text
 from ..session import Outcome
+from .broadcasting import push_all, push_all_unnumbered
 from .meters import meter_failed
 from .workers import isolated
 
@@ -290,27 +292,11 @@ class Sender:
             return await self._deliver_each(connections, outgoing)
         if self.hooks.message_sending:
             outgoing = await self.transformed(None, outgoing)
-        count = self._push_all(connections, outgoing)
+        push = push_all_unnumbered if outgoing.transient else push_all
+        count = push(connections, partial(self._encoded, message=outgoing))
         self.counters.sent += count
         if self.observed:
             await self.tell(None, outgoing)
-        return count
-
-    def _push_all(self, connections: Collection[Any], message: Message[Any]) -> int:
-        """Hand a message to everybody who can be reached, encoded once for each codec."""
-        frames: dict[str, bytes] = {}
-        transient = bool(message.transient)
-        count = 0
-        for connection in connections:
-            codec: Codec = connection.codec
-            frame = frames.get(codec.subprotocol)
-            if frame is None:
-                frame = frames[codec.subprotocol] = self._encoded(codec, message)
-            if not transient:
-                count += connection.push(frame)
-            elif connection.reachable:
-                connection.push_unnumbered(frame)
-                count += 1
         return count
 
     async def _deliver_each(self, connections: Collection[Any], message: Message[Any]) -> int:

@@ -194,7 +194,8 @@ class MemoryLink(StreamLink):
 
     # What the link asks of its transport
 
-    def _transport_write(self, data: bytes) -> None:
+    def transport_write(self, data: bytes) -> None:
+        """Put bytes on their way to the client's end."""
         if self._closing or self._write_ended or self._lost:
             return
         self._to_peer.append(data)

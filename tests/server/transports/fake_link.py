@@ -26,7 +26,7 @@ class FakeLink(StreamLink):
         self.calls: list[str] = []
         self.reading = True
 
-    def _transport_write(self, data: bytes) -> None:
+    def transport_write(self, data: bytes) -> None:
         assert "eof" not in self.calls, "written after EOF"
         assert self.phase is not Phase.CLOSED, "written to a lost transport"
         self.sent += data

@@ -330,3 +330,53 @@ def test_answers_in_plain_http_are_counted(context: Context) -> None:
     link = connected(context)
     link.take(PLAIN)
     assert (context.bytes_received, context.bytes_sent) == (len(PLAIN), len(link.sent))
+
+
+def test_many_get_the_same_frame_before_what_each_writes_next(context: Context) -> None:
+    links = [opened(context) for _ in range(3)]
+    both, own = encode_text(b"for all"), encode_text(b"for one")
+    for link in links:
+        assert link.idle
+        link.taken()
+    sent_before = context.bytes_sent
+    links[0].write_together(list(links), both)
+    links[1].write(own)
+    assert not links[1].idle
+    context.turn()
+    assert [link.taken() for link in links] == [both, both + own, both]
+    assert context.bytes_sent == sent_before + 3 * len(both) + len(own)
+
+
+def test_who_writes_at_once_gets_first_what_many_get(context: Context) -> None:
+    link, other = opened(context), opened(context)
+    for each in (link, other):
+        each.taken()
+    frame = encode_text(b"for all")
+    link.write_together([other, link], frame)
+    link.close(1000, "over")
+    assert link.taken().startswith(frame + b"\x88")
+    assert other.taken() == frame
+    context.turn()
+    assert other.taken() == link.taken() == b""
+
+
+def test_one_of_many_that_is_lost_meanwhile_costs_nobody_else_anything(
+    context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost, other = opened(context), opened(context)
+    other.taken()
+    frame = encode_text(b"for all")
+    lost.write_together([lost, other], frame)
+    lost.stream_lost()
+    context.turn()  # writing to what is lost raises
+    assert other.taken() == frame
+    assert not caplog.records
+
+
+def test_who_compresses_is_never_idle(context: Context) -> None:
+    link = opened(context)
+    link._wrap = bytes
+    assert not link.idle
+    link._wrap = None
+    link.close()
+    assert not link.idle

@@ -137,7 +137,8 @@ class AnyioLink(StreamLink):
         if not self.writable and self._outgoing_bytes <= LOW_WATER_BYTES:
             self.writable_changed(True)
 
-    def _transport_write(self, data: bytes) -> None:
+    def transport_write(self, data: bytes) -> None:
+        """Let the writing task send bytes."""
         self._outgoing.append(data)
         self._outgoing_bytes += len(data)
         self._wake_writer.set()

@@ -77,6 +77,13 @@ class AsgiLink:
         self._scope = anyio.CancelScope()
 
     @property
+    def idle(self) -> bool:
+        return False  # each server writes for itself
+
+    def write_together(self, links: list[Any], frame: bytes) -> None:
+        raise NotImplementedError  # none is idle
+
+    @property
     def open(self) -> bool:
         return self._phase is Phase.OPEN
 

@@ -20,12 +20,13 @@ from ..node import Node
 class AsyncioLink(StreamLink, asyncio.Protocol):
     """A peer on an asyncio transport."""
 
-    __slots__ = ("_transport",)
+    __slots__ = ("_transport", "transport_write")
 
     _transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.transport_write = self._transport.write
         address = transport.get_extra_info("peername")
         self.connected(
             address[0] if isinstance(address, tuple) else "",
@@ -55,9 +56,6 @@ class AsyncioLink(StreamLink, asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writable_changed(True)
-
-    def _transport_write(self, data: bytes) -> None:
-        self._transport.write(data)
 
     def _transport_write_eof(self) -> None:
         if not self._transport.can_write_eof() or self._transport.is_closing():
