@@ -30,6 +30,8 @@ from typing import Any, NamedTuple
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from wsframe.testing.faults import free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 SUITE = BUILD / "autobahn"
@@ -138,14 +140,6 @@ def install_suite(python2: str) -> None:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise Skipped(f"the Autobahn test suite could not be installed: {reason}")
     mark.write_text("\n".join(REQUIREMENTS))
-
-
-def free_port() -> int:
-    """A TCP port that nothing listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
