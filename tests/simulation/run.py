@@ -28,6 +28,7 @@ from tests.simulation.scenario import Scenario, draw
 from tests.simulation.truth import Truth, WatchedStore, watched_sessions
 from wsframe.client import Client
 from wsframe.errors import ConnectionClosed, StartError
+from wsframe.server import broadcasting
 from wsframe.server.journal import EXPIRY_SLACK_S, LEASE_S
 from wsframe.stores import Store
 from wsframe.stores.memory import MemoryStore
@@ -101,6 +102,8 @@ def simulate(seed: int, *, requests: int = REQUESTS, keep_log: bool = False) -> 
         stack.enter_context(_known_chance(seed))
         stack.enter_context(brisk())
         stack.enter_context(repeatable(seed))
+        if seed % 2:  # write to two clients already as to many
+            stack.enter_context(mock.patch.object(broadcasting, "MANY_CONNECTIONS", 2))
         errors = stack.enter_context(_logged_errors())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_fast_folder())))
         world = World(scenario, folder)
