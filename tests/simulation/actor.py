@@ -239,7 +239,8 @@ class Actor:
             "gap": any(at >= asked_at for at in self.wire.gaps),
             "slow_consumer": held_up,
             "message_too_big": len(content["padding"]) > 100,
-            "too_many_in_flight": self._abandons or self.wire.sessions_lost,
+            # What was given up, after a gap for example, is in flight until its cancel has arrived.
+            "too_many_in_flight": self._abandons or self.wire.sessions_lost or self.wire.gaps,
             "unavailable": self._truth.store_fails,
             "too_many_pending": False,
         }
