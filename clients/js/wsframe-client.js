@@ -106,6 +106,7 @@ export class Client {
   #status = "connecting";
   #listeners = { message: new Set(), status: new Set() };
   #pending = new Map(); // id -> request, in the order made
+  #stopping = new Set(); // ids that the server was told to stop, and has not answered
   #prefix = [...crypto.getRandomValues(new Uint8Array(9))].map((byte) => byte.toString(16)).join("") + "-";
   #nextId = 1;
 
@@ -291,6 +292,7 @@ export class Client {
     }
     if (this.#link !== link) return;
     // What nobody waits for any more was given up between two connections, or just now.
+    this.#stopping.clear();
     for (const id of inFlight) if (!this.#pending.has(id)) this.#stop(id);
     this.#pump();
     this.#watch(link, heartbeat ?? {});
@@ -389,6 +391,7 @@ export class Client {
     if (request) this.#answered(request, message);
     // What answers an own message that nobody waits for any more came late, or twice.
     else if (!String(message.replyTo).startsWith(this.#prefix)) this.#pushed(message);
+    else if (message.final !== false && this.#stopping.delete(message.replyTo)) this.#pump();
     this.#acknowledge();
   }
 
@@ -470,7 +473,8 @@ export class Client {
     // What is given to a socket that is closing is not sent, and must not count as such.
     if (!this.#link?.ready || this.#link.socket.readyState > OPEN) return;
     const all = [...this.#pending.values()];
-    let room = (this.#limits.maxInFlight || Infinity) - all.filter(({ link, urgent }) => link && !urgent).length;
+    const inFlight = all.filter(({ link, urgent }) => link && !urgent).length + this.#stopping.size;
+    let room = (this.#limits.maxInFlight || Infinity) - inFlight;
     for (const request of all) {
       if (!request.link && !request.retryTimer && (request.urgent || room-- > 0)) this.#dispatch(request);
     }
@@ -537,6 +541,7 @@ export class Client {
 
   /** Cancel what nobody waits for; so whether that came in time concerns nobody either. */
   #stop(id) {
+    this.#stopping.add(id);
     this.#transmit(JSON.stringify({ id: this.#newId(), type: "cancel", content: { id } }));
   }
 

@@ -160,6 +160,39 @@ def test_cancelling_does_not_pile_up() -> None:
     assert len([each for each in sent(conversation) if each.type == "cancel"]) <= 10
 
 
+def test_what_was_given_up_is_in_flight_until_the_server_has_answered_it() -> None:
+    conversation = make_conversation()
+    opened(conversation, limits={"maxInFlight": 1})
+    given_up, other = asked(conversation), asked(conversation)
+    assert [message.id for message in sent(conversation)] == [given_up.id]
+    conversation.abandon(given_up)
+    assert [message.type for message in sent(conversation)] == ["cancel"]
+    part = Message[Any](type="ask", reply_to=given_up.id, final=False)
+    conversation.receive(part, 0)
+    assert sent(conversation) == []
+    error = {"code": "cancelled", "message": "x", "retryable": False}
+    conversation.receive(
+        Message[Any](type="error", content=error, reply_to=given_up.id, final=True), 0
+    )
+    assert [message.id for message in sent(conversation)] == [other.id]
+
+
+def test_what_was_given_up_in_a_gap_is_in_flight_until_the_server_has_answered_it() -> None:
+    conversation = make_conversation()
+    limits = {"maxInFlight": 1}
+    opened(conversation, limits=limits)
+    stream, other = asked(conversation, streamed=True), asked(conversation)
+    sent(conversation)
+    conversation.disconnected()
+    gap = {"from": 1, "to": 3}
+    opened(conversation, resumed=True, seq=3, gap=gap, inFlight=[stream.id], limits=limits)
+    assert stream.done
+    assert [message.type for message in sent(conversation)] == ["cancel"]
+    conversation.disconnected()  # and what the server has answered meanwhile is none any more
+    opened(conversation, resumed=True, seq=3, limits=limits)
+    assert [message.id for message in sent(conversation)] == [other.id]
+
+
 def test_the_end_ends_everything_with_errors_of_their_own() -> None:
     conversation = make_conversation()
     pending = [asked(conversation), asked(conversation)]

@@ -325,6 +325,7 @@ class Conversation:
         (self._urgent if pending.type in _URGENT else self._due).append(pending)
 
     def _cancel(self, message_id: str) -> None:
+        self._in_flight.add(message_id)  # until the server has answered it, one way or the other
         if len(self._urgent) < self._max_pending:
             message = Message(type="cancel", id=self._ids.next(), content={"id": message_id})
             self._urgent.append(message)
@@ -369,6 +370,8 @@ class Conversation:
         pending = self._pending.get(message.reply_to)
         if pending is not None:
             self._answered(pending, message)
+        elif message.final is not False:
+            self._in_flight.discard(message.reply_to)
         return False
 
     def acknowledge_by(self, now: float) -> None:

@@ -364,6 +364,22 @@ test("no more is sent than the server takes at a time; the rest follows as answe
   assert.deepEqual((await Promise.all(requests)).map(({ content }) => content.number), [1, 2, 3, 4]);
 });
 
+test("what was given up takes its room until the server has answered it", async () => {
+  const server = new Server();
+  const { client, socket } = await server.connected({}, { limits: { maxInFlight: 1 } });
+  const abort = new AbortController();
+  const given = client.request("given", {}, { signal: abort.signal });
+  client.request("next").catch(() => {});
+  const [, asked] = socket.sent;
+  abort.abort();
+  await assert.rejects(given, { name: "AbortError" });
+  assert.deepEqual(socket.types, ["init", "given", "cancel"]);
+  socket.answer(socket.last, { cancelled: true });
+  assert.deepEqual(socket.types, ["init", "given", "cancel"]);
+  socket.fail(asked, "cancelled");
+  assert.deepEqual(socket.types, ["init", "given", "cancel", "next"]);
+});
+
 test("a message larger than the server takes is refused here, for the server would end the connection", async () => {
   const server = new Server();
   const { client, socket } = await server.connected({}, { limits: { maxMessageBytes: 400 } });

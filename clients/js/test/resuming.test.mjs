@@ -299,6 +299,23 @@ test("messages in flight on a resumed session count against what the server take
   assert.deepEqual(again.types, ["init", "second"]);
 });
 
+test("what is stopped on a resumed session counts until it is answered, or until the next one", async () => {
+  const server = new Server();
+  const limits = { maxInFlight: 1 };
+  const { client, socket } = await server.connected({}, { limits });
+  const abort = new AbortController();
+  client.request("given", {}, { signal: abort.signal }).catch(() => {});
+  client.request("next").catch(() => {});
+  const given = socket.last;
+  socket.drop();
+  abort.abort();
+  await server.clock.pass(250);
+  await server.socket.introduce({ resumed: true, inFlight: [given.id], limits });
+  assert.deepEqual(server.socket.types, ["init", "cancel"]);
+  const again = await server.reconnected({ resumed: true, limits });
+  assert.deepEqual(again.types, ["init", "next"]);
+});
+
 test("a drop while the session is being resumed changes nothing", async () => {
   const server = new Server();
   const { client, socket } = await server.connected();
