@@ -218,9 +218,8 @@ class Connection:
 
     def _is_held_back(self) -> bool:
         link = self._link
-        if link is not None and self._speaking and not link.writable:
-            return True
-        return self.session.outbox.crowded
+        full = link is not None and self._speaking and not link.writable
+        return full or self.session.outbox.crowded
 
     def _require_session(self) -> None:
         if not self.reachable:
@@ -280,10 +279,9 @@ class Connection:
 
     def replace_newest(self, frame: bytes) -> None:
         """Put a frame in the place of the newest one, which was not written yet."""
-        session = self.session
-        session.outbox.replace_newest(frame)
-        if session.recorder is not None:
-            session.recorder.sent(frame)
+        self.session.outbox.replace_newest(frame)
+        if self.session.recorder is not None:
+            self.session.recorder.sent(frame)
 
     def push_unnumbered(self, frame: bytes) -> None:
         """Send a frame that does not count; it is lost if nobody is there."""
