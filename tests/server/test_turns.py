@@ -172,7 +172,7 @@ def test_whatever_ends_the_program_the_answers_so_far_are_written(loop: Loop) ->
 def test_many_get_the_same_before_each_gets_its_own(loop: Loop) -> None:
     a, b, c = Link(loop, "a"), Link(loop, "b"), Link(loop, "c")
     loop.turns.flush_soon(c)
-    loop.turns.flush_together([a, b], b"1")
+    loop.turns.write_together([a, b], b"1")
     loop.turns.flush_soon(a)
     assert len(loop.soon) == 1
     loop.turn()
@@ -182,8 +182,8 @@ def test_many_get_the_same_before_each_gets_its_own(loop: Loop) -> None:
 def test_what_the_same_links_get_is_put_together(loop: Loop) -> None:
     a, b = Link(loop, "a"), Link(loop, "b")
     for output in (b"1", b"2", b"3"):
-        loop.turns.flush_together([a, b], output)
-    loop.turns.flush_together([b, a], b"4")  # not the same: they may differ in what they have
+        loop.turns.write_together([a, b], output)
+    loop.turns.write_together([b, a], b"4")  # not the same: they may differ in what they have
     assert loop.log == ["a writes 123", "b writes 123"]
     loop.turn()
     assert loop.log[2:] == ["b writes 4", "a writes 4"]
@@ -192,8 +192,8 @@ def test_what_the_same_links_get_is_put_together(loop: Loop) -> None:
 
 def test_what_is_put_together_has_a_limit(loop: Loop) -> None:
     a = Link(loop, "a")
-    loop.turns.flush_together([a], b"x" * TOGETHER_BYTES)
-    loop.turns.flush_together([a], b"y")
+    loop.turns.write_together([a], b"x" * TOGETHER_BYTES)
+    loop.turns.write_together([a], b"y")
     assert loop.log == ["a writes " + "x" * TOGETHER_BYTES]
     loop.turn()
     assert loop.log[1:] == ["a writes y"]
@@ -203,7 +203,7 @@ def test_many_of_whom_one_cannot_be_written(loop: Loop) -> None:
     links = [Link(loop, name) for name in "abcd"]
     links[1].raising = ValueError("broken")
     links[3].raising = ValueError("broken too")
-    loop.turns.flush_together(links, b"1")
+    loop.turns.write_together(links, b"1")
     loop.turn()
     assert loop.log == [
         "a writes 1",
@@ -217,7 +217,7 @@ def test_many_of_whom_one_cannot_be_written(loop: Loop) -> None:
 
 def test_what_many_get_while_reads_are_handled_is_written_with_their_portion(loop: Loop) -> None:
     a, b = Link(loop, "a"), Link(loop, "b")
-    a.take = lambda data: loop.turns.flush_together([b], data)  # type: ignore[method-assign]
+    a.take = lambda data: loop.turns.write_together([b], data)  # type: ignore[method-assign]
     loop.turns.received(a, b"1")
     loop.turn()
     assert loop.log == ["b writes 1"]

@@ -258,11 +258,11 @@ class StreamLink(Intake):
     def write_together(self, links: list[StreamLink], frame: bytes) -> None:
         """Send the same uncompressed server frame to many links that are :attr:`idle`."""
         self.context.bytes_sent += len(links) * len(frame)
-        self.context.turns.flush_together(links, frame)
+        self.context.turns.write_together(links, frame)
 
     def flush(self) -> None:
         """Write what is due."""
-        self.context.turns.write_together()
+        self.context.turns.flush_together()
         if output := self.take_output():
             self.transport_write(output)
 

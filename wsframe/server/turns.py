@@ -135,7 +135,7 @@ class Turns:
             self._call_soon(self._flush_due)
         due.append(link)
 
-    def flush_together(self, links: Sequence[Writer], output: bytes) -> None:
+    def write_together(self, links: Sequence[Writer], output: bytes) -> None:
         """Write the same to many at the end of this turn, before what is due of single links.
 
         Args:
@@ -147,19 +147,19 @@ class Turns:
             if links == self._together and len(before) < TOGETHER_BYTES:
                 self._together_output = before + output
                 return
-            self.write_together()
+            self.flush_together()
         if not self._due and not self._handling:
             self._call_soon(self._flush_due)
         self._together, self._together_output = links, output
 
-    def write_together(self) -> None:
+    def flush_together(self) -> None:
         """Write now what many are to get: before one of them writes by itself, for example."""
         if self._together:
             links, self._together = self._together, ()
             _write(links, repeat(self._together_output))
 
     def _flush_due(self) -> None:
-        self.write_together()
+        self.flush_together()
         due, self._due = self._due, []
         links: list[Writer] = []
         outputs: list[bytes] = []
